@@ -1,0 +1,18 @@
+"""faceverifyd: two sealed photos in, a calibrated verification score out.
+
+The map, from the socket down. A module imports downward only; siblings never import each other.
+
+    wsgi  gunicorn_conf      what gunicorn loads
+    app                      builds every object, lists every route
+    api/                     HTTP: reads the form, answers in the contract's words
+    pipeline                 the eight numbered steps of one request
+    sealed/                  1 open      sealed photo text -> photo bytes
+    photo                    2 decode    photo bytes -> RGB pixels
+    face/                    3 detect, 4 align, 5 embed, 6 quality
+    score/                   7 compare, 8 calibrate
+    inference  audit         engines on an accelerator; logs, metrics, step times
+    config  manifest  records   what a site says, what a network says, what stages hand over
+    errors                   everything that can go wrong, as a tree
+"""
+
+__version__ = "0.1.0"

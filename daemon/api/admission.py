@@ -1,0 +1,60 @@
+"""How much is worked on at once, how much may wait, and for how long; beyond that, the sender is told to try later."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from daemon.config import Admission
+from daemon.errors import TryLater
+
+
+class Turnstile:
+    """Admits as many requests as the device works on at once; the others wait in a bounded queue.
+
+    gunicorn's own queue has no bound, which is why this one exists.
+    """
+
+    def __init__(self, settings: Admission, clock: Callable[[], float]) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._free = threading.Semaphore(settings.running)
+        self._lock = threading.Lock()
+        self._waiting = 0
+        self._usual_s = 0.1
+
+    @contextmanager
+    def admit(self) -> Iterator[None]:
+        """A place among those worked on, held for the block.
+
+        Raises:
+            TryLater: the queue is full, or the deadline passed in it.
+        """
+        if not self._free.acquire(blocking=False):
+            self._wait()
+        began = self._clock()
+        try:
+            yield
+        finally:
+            self._free.release()
+            # An exponential mean: a single slow request moves the forecast by a tenth.
+            self._usual_s += (self._clock() - began - self._usual_s) / 10
+
+    def _wait(self) -> None:
+        with self._lock:
+            if self._waiting >= self._settings.waiting:
+                raise TryLater("queue full", self._retry_after_s())
+            self._waiting += 1
+        try:
+            admitted = self._free.acquire(timeout=self._settings.deadline_s)
+        finally:
+            with self._lock:
+                self._waiting -= 1
+        if not admitted:
+            raise TryLater("deadline passed in the queue", self._retry_after_s())
+
+    def _retry_after_s(self) -> int:
+        """Whole seconds until the queue as it is now is worked off."""
+        return max(1, math.ceil(self._waiting * self._usual_s / self._settings.running))

@@ -1,0 +1,128 @@
+"""What every exchange has: a request id, one log line, one count in the metrics, and who may ask what.
+
+The order of checks is the contract's: credential, then HTTP framing (path, method, length), then parameters.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import uuid
+from typing import Any
+
+import falcon
+
+from daemon.api.credentials import Credentials, RateLimit
+from daemon.api.responses import INTERNAL_ERROR, SUCCESS_CODE, answer_to, failure_body
+from daemon.audit import Journal, Metrics, Stopwatch
+from daemon.config import Management
+from daemon.errors import RequestError, TryLater, UnknownTerminal
+
+NO_ROUTE = "none"
+"""Route name of unknown paths in logs and metrics: what was asked for is not repeated."""
+
+
+class Exchange:
+    """Falcon middleware around every request."""
+
+    def __init__(self, journal: Journal, metrics: Metrics) -> None:
+        self._journal = journal
+        self._metrics = metrics
+
+    def process_request(self, request: falcon.Request, response: falcon.Response) -> None:
+        """Give the request its id and start its watch."""
+        request.context.request_id = new_request_id()
+        request.context.watch = Stopwatch()
+        request.context.answer = None
+        request.context.error = None
+        request.context.terminal = None
+        response.set_header("X-Request-Id", request.context.request_id)
+        response.set_header("Cache-Control", "no-store")
+
+    def process_response(
+        self, request: falcon.Request, response: falcon.Response, _resource: object, _succeeded: bool
+    ) -> None:
+        """Count and log the answer, and tell the sender how long each step took."""
+        said, watch = request.context, request.context.watch
+        steps = watch.steps_ms
+        if steps:
+            response.set_header("Server-Timing", ", ".join(f"{step.value};dur={ms:.2f}" for step, ms in steps.items()))
+        status, route = int(response.status[:3]), request.uri_template or NO_ROUTE
+        code = said.answer.code if said.answer else SUCCESS_CODE
+        self._metrics.count(route, code, status, watch)
+        self._journal.write(
+            "answer",
+            request_id=said.request_id,
+            terminal=said.terminal,
+            route=route,
+            status=status,
+            code=code,
+            field=getattr(said.error, "field", None),
+            reason=str(said.error) if isinstance(said.error, RequestError) else None,
+            duration_ms=round(watch.total_ms, 2),
+            steps_ms={step.value: round(ms, 2) for step, ms in steps.items()} or None,
+        )
+
+    def on_error(self, request: falcon.Request, response: falcon.Response, error: Exception, _params: Any) -> None:  # noqa: ANN401
+        """Falcon's handler for everything that is raised: the contract's answer, never more."""
+        answer = answer_to(error)
+        request.context.answer, request.context.error = answer, error
+        response.status = falcon.code_to_http_status(answer.status)
+        response.content_type = falcon.MEDIA_JSON
+        response.data = failure_body(answer, request.context.request_id)
+        for name, value in _headers(error).items():
+            response.set_header(name, value)
+        if answer is INTERNAL_ERROR:
+            self._journal.fault(error, request.context.request_id)
+
+
+def _headers(error: Exception) -> dict[str, str]:
+    """Headers that an error adds to its answer."""
+    if isinstance(error, falcon.HTTPMethodNotAllowed):
+        return dict(error.headers or {})
+    if isinstance(error, TryLater):
+        return {"Retry-After": str(error.retry_after_s)}
+    if isinstance(error, UnknownTerminal):
+        return {"WWW-Authenticate": "Bearer"}
+    field = getattr(error, "field", None)
+    return {"X-Error-Field": field} if field else {}
+
+
+class Gate:
+    """Falcon middleware: who may ask what. Resources say for whom they are by `for_terminals`, `for_management`."""
+
+    def __init__(self, credentials: Credentials, rate: RateLimit, management: Management) -> None:
+        self._credentials = credentials
+        self._rate = rate
+        self._networks = [ipaddress.ip_network(str(network)) for network in management.networks]
+
+    def process_resource(
+        self, request: falcon.Request, _response: falcon.Response, resource: object, _params: dict[str, Any]
+    ) -> None:
+        """Refuse before the body is read.
+
+        Raises:
+            UnknownTerminal: see `Credentials.terminal`.
+            RateLimited: see `RateLimit.take`.
+            falcon.HTTPNotFound: unknown path, or one that this caller may not know of.
+            falcon.HTTPMethodNotAllowed: the path does not know the method; names those it knows.
+        """
+        if getattr(resource, "for_terminals", False):
+            request.context.terminal = self._credentials.terminal(request.get_header("Authorization"))
+            self._rate.take(request.context.terminal)
+        if getattr(resource, "for_management", False) and not self._is_management(request.remote_addr):
+            raise falcon.HTTPNotFound
+        methods = [name[3:].upper() for name in dir(resource) if name.startswith("on_")]
+        if request.method not in methods:
+            raise falcon.HTTPMethodNotAllowed(methods)
+
+    def _is_management(self, peer: str) -> bool:
+        try:
+            address = ipaddress.ip_address(peer)
+        except ValueError:  # a Unix socket has no address: its peer is on this machine
+            return True
+        return any(address in network for network in self._networks)
+
+
+def new_request_id() -> str:
+    """32 lower-case hex digits, UUID version 4."""
+    return uuid.uuid4().hex

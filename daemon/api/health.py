@@ -1,0 +1,71 @@
+"""`GET /healthz`, `/readyz` and `/metrics` for those who look after the device, `/openapi.yaml` for everybody."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from importlib import resources
+
+import falcon
+
+from daemon.audit import Metrics
+
+Reasons = Callable[[], list[str]]
+"""Stable ids of why the device does not serve; none where it does."""
+
+
+def _answer(response: falcon.Response, request: falcon.Request, state: dict[str, object]) -> None:
+    response.content_type = falcon.MEDIA_JSON
+    response.data = json.dumps(state | {"request_id": request.context.request_id}).encode("ascii")
+
+
+class Alive:
+    """`/healthz`: the process answers."""
+
+    for_management = True
+
+    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
+        """Always 200 where anything answers at all."""
+        _answer(response, request, {"alive": True})
+
+
+class Ready:
+    """`/readyz`: the device serves, or why it does not."""
+
+    for_management = True
+
+    def __init__(self, reasons: Reasons, running_on: dict[str, str]) -> None:
+        self._reasons = reasons
+        self._running_on = running_on
+
+    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
+        """200 where the device serves, 503 with the reasons where it does not."""
+        reasons = self._reasons()
+        response.status = falcon.HTTP_503 if reasons else falcon.HTTP_200
+        _answer(response, request, {"ready": not reasons, "reasons": reasons, "accelerators": self._running_on})
+
+
+class Exposition:
+    """`/metrics`, for Prometheus."""
+
+    for_management = True
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def on_get(self, _request: falcon.Request, response: falcon.Response) -> None:
+        """All metrics as text."""
+        response.content_type = "text/plain; version=0.0.4; charset=utf-8"
+        response.data = self._metrics.exposition()
+
+
+class OpenApi:
+    """`/openapi.yaml`: the contract for machines."""
+
+    def __init__(self) -> None:
+        self._document = resources.files("daemon.api").joinpath("openapi.yaml").read_bytes()
+
+    def on_get(self, _request: falcon.Request, response: falcon.Response) -> None:
+        """The document as it is shipped."""
+        response.content_type = "application/yaml"
+        response.data = self._document

@@ -1,0 +1,31 @@
+"""`POST /identity/image_verification/stateless`."""
+
+from __future__ import annotations
+
+import falcon
+
+from daemon.api.admission import Turnstile
+from daemon.api.intake import read_request
+from daemon.api.responses import success_body
+from daemon.pipeline import Pipeline
+
+PATH = "/identity/image_verification/stateless"
+
+
+class Verification:
+    """The endpoint that terminals call."""
+
+    for_terminals = True
+
+    def __init__(self, pipeline: Pipeline, turnstile: Turnstile, body_limit_bytes: int) -> None:
+        self._pipeline = pipeline
+        self._turnstile = turnstile
+        self._body_limit_bytes = body_limit_bytes
+
+    def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
+        """Two sealed photos in, a verification score out."""
+        asked = read_request(request, self._body_limit_bytes)
+        with self._turnstile.admit():
+            score = self._pipeline.verify(asked, request.context.watch)
+        response.content_type = falcon.MEDIA_JSON
+        response.data = success_body(score, request.context.request_id)

@@ -1,0 +1,142 @@
+"""What the device tells about itself: one JSON line per event, metrics, and how long each step took.
+
+A log line has a fixed set of fields and drops anything else, so that no photo, key or credential can get into one by
+accident. The one owner of prometheus_client.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from datetime import datetime, timezone
+from typing import Any, ParamSpec, TextIO, TypeVar
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from daemon.records import Step
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+LOG_FIELDS = (
+    "time_utc",
+    "event",
+    "request_id",
+    "terminal",
+    "method",
+    "route",
+    "status",
+    "code",
+    "field",
+    "reason",
+    "remedy",
+    "duration_ms",
+    "steps_ms",
+    "error",
+    "frames",
+)
+"""All that a log line can hold, in this order."""
+
+_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Stopwatch:
+    """Milliseconds per step of one request; both photos may write at the same time.
+
+    A step that both photos take counts as long as the slower one took.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._started = clock()
+        self._steps_ms: dict[Step, float] = {}
+
+    def run(self, step: Step, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What the work gives; how long it took is kept, unless it raised."""
+        began = self._clock()
+        done = work(*args, **kwargs)
+        took_ms = (self._clock() - began) * 1000
+        with self._lock:
+            self._steps_ms[step] = max(took_ms, self._steps_ms.get(step, 0.0))
+        return done
+
+    @property
+    def total_ms(self) -> float:
+        """Milliseconds since the watch was made."""
+        return (self._clock() - self._started) * 1000
+
+    @property
+    def steps_ms(self) -> dict[Step, float]:
+        """Milliseconds of the steps that ended, in the pipeline's order."""
+        with self._lock:
+            return {step: self._steps_ms[step] for step in Step if step in self._steps_ms}
+
+
+class Journal:
+    """Writes events as JSON lines, one per line, to a stream the service manager keeps."""
+
+    def __init__(self, stream: TextIO = sys.stderr) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+
+    def write(self, event: str, **fields: object) -> None:
+        """One line; fields that are not in LOG_FIELDS are dropped."""
+        known: dict[str, Any] = {"time_utc": datetime.now(timezone.utc).isoformat(timespec="milliseconds")}
+        known |= {"event": event} | fields
+        line = json.dumps({name: known[name] for name in LOG_FIELDS if known.get(name) is not None}, default=str)
+        with self._lock:
+            self._stream.write(line + "\n")
+            self._stream.flush()
+
+    def fault(self, error: BaseException, request_id: str) -> None:
+        """A bug: the error's class and where it happened. Its text may quote what was sent, so it is left out."""
+        frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+        self.write("fault", request_id=request_id, error=type(error).__name__, frames=frames)
+
+
+class Metrics:
+    """Counters and histograms for Prometheus, in a registry of their own."""
+
+    def __init__(self, warnings: Iterable[str] = ()) -> None:
+        self._registry = CollectorRegistry()
+        self._answers = Counter(
+            "faceverifyd_answers_total",
+            "Answers by route, contract code and HTTP status.",
+            ["route", "code", "status"],
+            registry=self._registry,
+        )
+        self._duration = Histogram(
+            "faceverifyd_request_duration_seconds",
+            "Time from the end of the request's headers to its answer.",
+            ["route"],
+            registry=self._registry,
+            buckets=_BUCKETS_S,
+        )
+        self._steps = Histogram(
+            "faceverifyd_step_duration_seconds",
+            "Time of each pipeline step, the slower of both photos.",
+            ["step"],
+            registry=self._registry,
+            buckets=_BUCKETS_S,
+        )
+        self._warnings = Gauge(
+            "faceverifyd_warning", "1 for each weakness that is in use.", ["warning"], registry=self._registry
+        )
+        for warning in warnings:
+            self._warnings.labels(warning).set(1)
+
+    def count(self, route: str, code: int, status: int, watch: Stopwatch) -> None:
+        """One answer given."""
+        self._answers.labels(route, str(code), str(status)).inc()
+        self._duration.labels(route).observe(watch.total_ms / 1000)
+        for step, took_ms in watch.steps_ms.items():
+            self._steps.labels(step.value).observe(took_ms / 1000)
+
+    def exposition(self) -> bytes:
+        """All metrics in Prometheus' text format, UTF-8."""
+        return generate_latest(self._registry)

@@ -1,0 +1,127 @@
+"""Everything that can go wrong on purpose, as one tree.
+
+    FaceverifydError
+    ├── RequestError                the sender must send something else
+    │   ├── InvalidArgument
+    │   │   └── SealedPhotoRefused  one fixed text, whatever went wrong
+    │   ├── InvalidPhotoSize
+    │   ├── InvalidContentLength
+    │   ├── InvalidPhotoType
+    │   ├── DetectionFailed
+    │   ├── FaceOccluded
+    │   ├── UnknownTerminal
+    │   └── TryLater                the sender must send it later
+    │       └── RateLimited
+    └── DeviceError                 the technician must act; carries a remedy
+        ├── ConfigurationRefused
+        ├── KeyRefused
+        ├── EngineRefused
+        ├── CalibrationRefused
+        └── DownloadFailed
+
+Codes, messages and HTTP statuses are not here: `daemon.api.responses` has the one table.
+"""
+
+from __future__ import annotations
+
+
+class FaceverifydError(Exception):
+    """Whatever this product raises on purpose."""
+
+
+class RequestError(FaceverifydError):
+    """The request cannot be answered with a score; the sender must change it.
+
+    Attributes:
+        field: wire name of the parameter or photo at fault, or None where no single one is.
+    """
+
+    def __init__(self, reason: str, field: str | None = None) -> None:
+        super().__init__(reason)
+        self.field = field
+
+
+class InvalidArgument(RequestError):
+    """A parameter is missing, empty, given twice or of a wrong type, or is not base64."""
+
+
+class SealedPhotoRefused(InvalidArgument):
+    """A sealed photo does not open. Says nothing about why: the reasons must not be told apart."""
+
+    def __init__(self) -> None:
+        super().__init__("the sealed photo does not open")
+
+
+class InvalidPhotoSize(RequestError):
+    """Width or height in pixels is outside the limits."""
+
+
+class InvalidContentLength(RequestError):
+    """The opened photo is empty or has too many bytes."""
+
+
+class InvalidPhotoType(RequestError):
+    """The opened bytes are not a photo of a supported format, or do not decode."""
+
+
+class DetectionFailed(RequestError):
+    """No face was found in the photo."""
+
+
+class FaceOccluded(RequestError):
+    """Eyes, nose or mouth are covered, and the sender asked for a check."""
+
+
+class UnknownTerminal(RequestError):
+    """The caller showed no credential this device knows."""
+
+
+class TryLater(RequestError):
+    """The device cannot take the request now: queue full or deadline passed.
+
+    Attributes:
+        retry_after_s: whole seconds after which trying again makes sense, at least 1.
+    """
+
+    def __init__(self, reason: str, retry_after_s: int) -> None:
+        super().__init__(reason)
+        self.retry_after_s = retry_after_s
+
+
+class RateLimited(TryLater):
+    """This terminal sends more requests than it is allowed to."""
+
+
+class DeviceError(FaceverifydError):
+    """The device cannot work as it is.
+
+    Attributes:
+        remedy: one sentence for the technician: what to do or type next.
+    """
+
+    def __init__(self, seen: str, remedy: str) -> None:
+        super().__init__(seen)
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.args[0]}\n  remedy: {self.remedy}"
+
+
+class ConfigurationRefused(DeviceError):
+    """The configuration file or a network's manifest is missing, unreadable or has faults."""
+
+
+class KeyRefused(DeviceError):
+    """A key is missing, malformed, readable by others, or not allowed here."""
+
+
+class EngineRefused(DeviceError):
+    """An engine is missing, damaged, stale, or does not run where and how it should."""
+
+
+class CalibrationRefused(DeviceError):
+    """A calibration is missing, damaged, not monotone, or of another engine."""
+
+
+class DownloadFailed(DeviceError):
+    """A pinned file could not be fetched, or is not the file that was pinned."""

@@ -1,0 +1,92 @@
+"""Similarity transforms, and warping a photo through one without aliasing."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from daemon.records import Bytes
+
+Doubles = npt.NDArray[np.float64]
+
+
+def similarity(source: npt.ArrayLike, target: npt.ArrayLike) -> Doubles:
+    """The turn, scale and shift that bring one set of points closest to another.
+
+    Source: S. Umeyama, "Least-squares estimation of transformation parameters between two point patterns", IEEE PAMI
+    13(4), 1991, equations 40 to 42.
+
+    Args:
+        source: float (n, 2), x and y.
+        target: float (n, 2), x and y.
+
+    Returns:
+        float64 (2, 3), maps a source point (x, y, 1) onto its target.
+    """
+    a, b = np.asarray(source, np.float64), np.asarray(target, np.float64)
+    mean_a, mean_b = a.mean(axis=0), b.mean(axis=0)
+    left, spread, right = np.linalg.svd((b - mean_b).T @ (a - mean_a) / len(a))
+    mirrored = np.array([1.0, np.sign(np.linalg.det(left) * np.linalg.det(right))])
+    turn = left @ np.diag(mirrored) @ right
+    scale = float(spread @ mirrored / (a - mean_a).var(axis=0).sum())
+    return np.column_stack([scale * turn, mean_b - scale * turn @ mean_a])
+
+
+def square(centre: npt.ArrayLike, side: float, side_px: int) -> Doubles:
+    """The shift and scale that bring a square of a photo onto a square of side_px.
+
+    Args:
+        centre: x and y in px of the photo.
+        side: side of the square in px of the photo.
+        side_px: side of the result.
+    """
+    scale = side_px / side
+    shift = side_px / 2 - scale * np.asarray(centre, np.float64)
+    return np.column_stack([np.eye(2) * scale, shift])
+
+
+def apply(transform: Doubles, points: npt.ArrayLike) -> Doubles:
+    """Points, float (..., 2), through a transform."""
+    return np.asarray(points, np.float64) @ transform[:, :2].T + transform[:, 2]
+
+
+def inverse(transform: Doubles) -> Doubles:
+    """The transform that undoes another."""
+    back = np.linalg.inv(transform[:, :2])
+    return np.column_stack([back, -back @ transform[:, 2]])
+
+
+def warp(rgb: Bytes, transform: Doubles, side_px: int) -> Bytes:
+    """A square of a photo through a similarity transform; black beyond the photo's edge.
+
+    Where the transform shrinks, the part that is seen is first averaged down: bilinear sampling alone would skip
+    pixels and turn hair and cloth into noise.
+
+    Args:
+        rgb: uint8 (height, width, 3).
+        transform: float64 (2, 3), photo to result.
+        side_px: side of the result.
+
+    Returns:
+        uint8 (side_px, side_px, 3).
+    """
+    shrink = int(1 / np.sqrt(abs(np.linalg.det(transform[:, :2]))))
+    if shrink >= 2:
+        rgb, transform = _averaged_down(rgb, transform, side_px, shrink)
+    return np.asarray(cv2.warpAffine(rgb, transform, (side_px, side_px), flags=cv2.INTER_LINEAR), np.uint8)
+
+
+def _averaged_down(rgb: Bytes, transform: Doubles, side_px: int, shrink: int) -> tuple[Bytes, Doubles]:
+    """The part of a photo that a transform shows, `shrink` times smaller, and the transform that then remains."""
+    corners = apply(inverse(transform), [(0, 0), (side_px, 0), (0, side_px), (side_px, side_px)])
+    height, width = rgb.shape[:2]
+    left, top = np.clip(np.floor(corners.min(axis=0)) - shrink, 0, (width - 1, height - 1)).astype(int)
+    right, bottom = np.clip(np.ceil(corners.max(axis=0)) + shrink, (left + 1, top + 1), (width, height)).astype(int)
+    part = rgb[top:bottom, left:right]
+    small_px = (max(1, part.shape[1] // shrink), max(1, part.shape[0] // shrink))
+    small = np.asarray(cv2.resize(part, small_px, interpolation=cv2.INTER_AREA), np.uint8)
+    # Pixel centres are at whole numbers: pixel i of the small copy shows the part's pixels around (i + 0.5) k - 0.5.
+    factor = np.array(part.shape[1::-1]) / small_px
+    to_photo = np.column_stack([np.diag(factor), (factor - 1) / 2 + (left, top)])
+    return small, np.column_stack([transform[:, :2] @ to_photo[:, :2], apply(transform, to_photo[:, 2])])

@@ -1,0 +1,75 @@
+"""gunicorn's settings, and a worker that answers even malformed HTTP in the contract's words.
+
+Start it with `gunicorn -c python:daemon.gunicorn_conf 'daemon.wsgi:application()'`. gunicorn reads settings from a
+module's globals; this is the one module that reads the configuration when it is imported.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import socket
+from pathlib import Path
+from typing import Any
+
+import falcon
+from gunicorn.http.errors import ConfigurationProblem, ParseException, UnsupportedTransferCoding
+from gunicorn.workers.gthread import ThreadWorker
+
+from daemon.api.exchange import new_request_id
+from daemon.api.responses import INTERNAL_ERROR, Answer, answer_to, raw_answer
+from daemon.audit import Journal
+from daemon.config import Server, load_config
+from daemon.errors import InvalidArgument
+
+
+class ContractWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+    """A threaded worker whose own error answers are the contract's.
+
+    gunicorn would send HTML, and log what it could not parse, which may be a photo.
+    """
+
+    def handle_error(self, _req: object, client: socket.socket, _addr: object, exc: BaseException) -> None:
+        """Answer a request that never reached the application."""
+        answer, request_id = _answer_to_http(exc), new_request_id()
+        Journal().write(
+            "malformed_request", request_id=request_id, status=answer.status, code=answer.code, error=type(exc).__name__
+        )
+        try:
+            client.sendall(raw_answer(answer, request_id))
+        except OSError:  # the client has gone: nobody is left to answer
+            return
+
+
+def _answer_to_http(error: BaseException) -> Answer:
+    if isinstance(error, UnsupportedTransferCoding):
+        return answer_to(falcon.HTTPLengthRequired())
+    if isinstance(error, ConfigurationProblem) or not isinstance(error, (ParseException, OSError)):
+        return INTERNAL_ERROR
+    return answer_to(InvalidArgument("malformed HTTP"))
+
+
+def post_fork(_server: Any, _worker: Any) -> None:  # noqa: ANN401 - gunicorn's Arbiter and Worker
+    """No core dump: it would hold photos."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _settings(server: Server) -> dict[str, Any]:
+    """What this product sets, by gunicorn's names."""
+    return {
+        "bind": list(server.bind),
+        "threads": server.threads,
+        "keepalive": server.keepalive_s,
+        "worker_class": ContractWorker,
+        "workers": 1,  # one owner of the accelerator; a second process would load every engine again
+        "preload_app": False,  # a CUDA context does not survive a fork
+        "control_socket_disable": True,  # it can stop workers, and nothing here needs it
+        "loglevel": "warning",
+        "accesslog": None,
+        "umask": 0o077,
+        "worker_tmp_dir": "/dev/shm",  # noqa: S108 - a heartbeat file; on a disk its update can block the worker
+        "forwarded_allow_ips": "",
+    }
+
+
+globals().update(_settings(load_config(Path(os.environ["FACEVERIFYD_CONFIG"])).server))

@@ -1,0 +1,126 @@
+"""Step 2, decode: photo bytes to RGB pixels. The one owner of image decoders (Pillow).
+
+The format is told by content. Limits are checked from the header, before a pixel is decoded. Only the first frame
+counts. Alpha is put on white.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from daemon.config import ExifOrientation, PhotoLimits
+from daemon.errors import InvalidContentLength, InvalidPhotoSize, InvalidPhotoType
+from daemon.records import Pixels
+
+FORMATS = ("JPEG", "BMP", "PNG", "GIF", "TIFF")
+"""Source: the contract's table of photos."""
+
+_DECODER_ERRORS = (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError, struct.error,
+                   OverflowError, ArithmeticError, AttributeError, RuntimeError, Image.DecompressionBombError)
+"""What Pillow's plugins raise on damaged files; they have no common class."""
+
+_WIDE_MODES = {"I;16": 8, "I;16L": 8, "I;16B": 8, "I;16N": 8}
+_OPAQUE_MODES = ("L", "RGB")
+
+# The limits below are checked from the header, so that Pillow's own guess at a bomb only gets in their way.
+Image.MAX_IMAGE_PIXELS = None
+
+
+class _View(io.RawIOBase):
+    """A file over a buffer of ours, so that the photo is not copied into a second buffer that nobody wipes."""
+
+    def __init__(self, view: memoryview) -> None:
+        self._view = view
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self._view)}[whence]
+        self._at = max(0, start + offset)
+        return self._at
+
+    def read(self, size: int | None = -1) -> bytes:
+        end = len(self._view) if size is None or size < 0 else self._at + size
+        part = bytes(self._view[self._at : end])
+        self._at += len(part)
+        return part
+
+
+class PhotoDecoder:
+    """Step 2 of the pipeline."""
+
+    def __init__(self, limits: PhotoLimits) -> None:
+        self._limits = limits
+
+    def decode(self, photo: memoryview, auto_rotate: bool) -> Pixels:
+        """The first frame's pixels.
+
+        Args:
+            photo: the opened photo's bytes.
+            auto_rotate: apply the EXIF orientation; the configuration can apply it always.
+
+        Raises:
+            InvalidContentLength: no bytes, or too many.
+            InvalidPhotoType: not a supported format, or damaged.
+            InvalidPhotoSize: width or height outside the limits.
+        """
+        if not 1 <= len(photo) <= self._limits.max_bytes:
+            raise InvalidContentLength(f"{len(photo)} bytes; 1 to {self._limits.max_bytes} are allowed")
+        turn = auto_rotate or self._limits.exif_orientation is ExifOrientation.ALWAYS
+        with warnings.catch_warnings(), _identified(photo) as picture:
+            warnings.simplefilter("ignore")  # Pillow warns of damaged metadata, which does not matter here
+            self._check_size(picture)
+            return Pixels(_rgb(picture, turn))
+
+    def _check_size(self, picture: Image.Image) -> None:
+        low, high = self._limits.min_side_px, self._limits.max_side_px
+        if not all(low <= side <= high for side in picture.size):
+            raise InvalidPhotoSize(f"{picture.width} x {picture.height} px; {low} to {high} px are allowed")
+
+
+def _identified(photo: memoryview) -> Image.Image:
+    try:
+        return Image.open(_View(photo), formats=FORMATS)  # type: ignore[arg-type]  # a RawIOBase is enough
+    except (UnidentifiedImageError, *_DECODER_ERRORS):
+        raise InvalidPhotoType("not a photo of a supported format") from None
+
+
+def _rgb(picture: Image.Image, turn: bool) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    try:
+        picture.load()
+        upright = ImageOps.exif_transpose(picture) if turn else picture
+        return np.array(_on_white(_eight_bits(upright)), dtype=np.uint8)
+    except _DECODER_ERRORS:
+        raise InvalidPhotoType("the photo does not decode") from None
+
+
+def _eight_bits(picture: Image.Image) -> Image.Image:
+    """Grey of 16 bits as grey of 8 bits; Pillow itself would clip instead of scale."""
+    if picture.mode in _WIDE_MODES:
+        return Image.fromarray((np.asarray(picture).astype(np.uint16) >> 8).astype(np.uint8))
+    if picture.mode == "I":
+        return Image.fromarray((np.clip(np.asarray(picture), 0, 0xFFFF) >> 8).astype(np.uint8))
+    if picture.mode == "F":
+        raise ValueError("floating point pixels are not a kind the contract names")
+    return picture
+
+
+def _on_white(picture: Image.Image) -> Image.Image:
+    if picture.mode in ("LA", "PA", "La", "RGBa", "RGBA") or "transparency" in picture.info:
+        layer = picture.convert("RGBA")
+        white = Image.new("RGBA", layer.size, "white")
+        return Image.alpha_composite(white, layer).convert("RGB")
+    return picture.convert("RGB")

@@ -1,0 +1,66 @@
+"""fvctl: looks after the device. Every sub-command is a module of its own; this one only finds it."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from daemon import __version__
+from daemon.errors import DeviceError
+from tools.console import COULD_NOT_RUN, WRONG_USAGE, say
+
+_COMMANDS = {
+    "engines": ("engines", "build, list and verify the engines of this device"),
+    "verify": ("verify", "seal two photos, ask a daemon for their score and explain the answer"),
+    "calibrate": ("calibrate", "measure what scores mean on a labelled set of photos"),
+    "train-occlusion": ("train_occlusion", "train the weights that tell what covers a face"),
+    "terminals": ("terminals", "add, list and revoke terminals that show a bearer token"),
+}
+"""Sub-command to module and one line of help."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(WRONG_USAGE, f"{self.prog}: {message}\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    whole = _Parser(prog="fvctl", description="Looks after a faceverifyd device.")
+    whole.add_argument("--version", action="version", version=f"faceverifyd {__version__}")
+    commands = whole.add_subparsers(dest="command", required=True, parser_class=_Parser)
+    for name, (module, summary) in _COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=importlib.import_module(f"tools.{module}").__doc__,
+                                      formatter_class=argparse.RawDescriptionHelpFormatter)
+        command.add_argument("--json", action="store_true", help="print the result as JSON")
+        command.add_argument(
+            "--config",
+            type=Path,
+            default=Path(os.environ.get("FACEVERIFYD_CONFIG", "/etc/faceverifyd/faceverifyd.yaml")),
+            help="configuration file (default: FACEVERIFYD_CONFIG)",
+        )
+        importlib.import_module(f"tools.{module}").add_arguments(command)
+    return whole
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one sub-command; its exit code."""
+    args = parser().parse_args(arguments)
+    module, _ = _COMMANDS[args.command]
+    try:
+        return int(importlib.import_module(f"tools.{module}").run(args))
+    except DeviceError as error:
+        say(f"fvctl: {error}")
+        return COULD_NOT_RUN
+    except KeyboardInterrupt:
+        return COULD_NOT_RUN
+
+
+if __name__ == "__main__":
+    sys.exit(main())

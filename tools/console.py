@@ -1,0 +1,63 @@
+"""How tools speak: text for people, the same fields as JSON for machines, progress on long work.
+
+The one owner of rich. Exit codes: 0 all well, 1 something needs doing, 2 could not run, 64 wrong usage.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+OK, NEEDS_DOING, COULD_NOT_RUN, WRONG_USAGE = 0, 1, 2, 64
+"""Exit codes. Source: STYLE, Tools; 64 is EX_USAGE of sysexits.h."""
+
+T = TypeVar("T")
+_PLAIN_EVERY = 500
+"""Items between two lines of progress where the output is no terminal."""
+
+_errors = Console(stderr=True, highlight=False, soft_wrap=True)
+_output = Console(highlight=False, soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """One line of progress for people, on standard error, so that results stay alone on standard output."""
+    _errors.print(text, markup=False)
+
+
+def show(fields: dict[str, Any], as_json: bool) -> None:
+    """A result: `name: value` lines, or one JSON object with the same fields."""
+    if as_json:
+        sys.stdout.write(json.dumps(fields, indent=2, default=str) + "\n")
+        return
+    for name, value in fields.items():
+        _output.print(f"{name}: {value}", markup=False)
+
+
+def show_rows(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
+    """A table of results, or a JSON list with the same fields."""
+    if as_json or not rows:
+        sys.stdout.write(json.dumps(list(rows), indent=2, default=str) + "\n" if as_json else "nothing\n")
+        return
+    table = Table(*rows[0], box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    _output.print(table)
+
+
+def progress(items: Iterable[T], total: int, what: str) -> Iterator[T]:
+    """The items one by one: a bar on a terminal, a line now and then elsewhere."""
+    if not _errors.is_terminal:
+        for done, item in enumerate(items, 1):
+            yield item
+            if done % _PLAIN_EVERY == 0 or done == total:
+                say(f"{what}: {done} of {total}")
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=_errors, transient=True) as bar:
+        yield from bar.track(items, total=total, description=what)

@@ -1,0 +1,241 @@
+"""`fvctl engines build|list|verify`: makes the engines of this device, and says what is there.
+
+A build fetches the pinned network, rewrites it into the device model, proves that model against an independent
+witness, opens it on the configured accelerator, checks golden vectors there, and only then publishes the folder with
+one atomic link. Whatever fails, the old engine goes on serving.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import fcntl
+import hashlib
+import io
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+import yaml
+
+from daemon.config import Accelerator, Inference, Policy, load_config
+from daemon.errors import ConfigurationRefused, EngineRefused
+from daemon.face.detection import FaceDetector
+from daemon.inference import (
+    GOLDEN_FILE,
+    MODEL_FILE,
+    RECORD_FILE,
+    EngineRecord,
+    OnnxNetwork,
+    Target,
+    check_golden,
+    engine_identity,
+    load_engine,
+    open_network,
+)
+from daemon.manifest import Manifest, Rewrite, load_manifest, model_hash
+from daemon.records import Floats
+from tools.console import NEEDS_DOING, OK, say, show_rows
+from tools.fetch import fetch_archive, read_member
+from tools.recipe import device_model
+from tools.samples import sample_photos
+from tools.witness import check_against_witness, golden_input
+
+_SHORT = 16
+"""Hex digits of an identity in a folder's name; the whole one is in the engine's record."""
+
+_ON_CPU = Target(accelerator=Accelerator.CPU, policy=Policy.STRICT, threads=1)
+
+
+def source_network(manifest: Manifest, cache: Path) -> bytes:
+    """The network as its makers publish it.
+
+    Raises:
+        DownloadFailed: it is neither in the cache nor to be had, or is another file.
+    """
+    source = manifest.source
+    archive = fetch_archive(source.requirement, source.archive_sha256, cache)
+    return read_member(archive, source.member, source.member_sha256)
+
+
+def headless_model(folder: Path, cache: Path) -> tuple[bytes, Manifest]:
+    """The device model of a network without its occlusion head, to train one."""
+    manifest = load_manifest(folder)
+    plain = tuple(rewrite for rewrite in manifest.recipe if rewrite is not Rewrite.JOIN_OCCLUSION_HEAD)
+    bare = dataclasses.replace(manifest, recipe=plain)
+    return device_model(source_network(bare, cache), bare, folder), bare
+
+
+def detector_from_source(folder: Path, cache: Path) -> FaceDetector:
+    """A detector on the CPU, without an engine being published.
+
+    Raises:
+        ConfigurationRefused: the network is no detector.
+    """
+    model, manifest = headless_model(folder, cache)
+    if manifest.detection is None:
+        raise ConfigurationRefused(f"network {manifest.name} is no detector", "Name a detection network.")
+    return FaceDetector(open_network(model, manifest, _ON_CPU), manifest.preprocessing, manifest.detection)
+
+
+def build_engine(folder: Path, settings: Inference, cache: Path) -> EngineRecord:
+    """Build, prove and publish the engine of one network.
+
+    Args:
+        folder: the network's folder with its manifest.
+        settings: what to build for and where to publish.
+        cache: folder of fetched archives.
+
+    Raises:
+        DeviceError: a step failed; nothing was published.
+    """
+    manifest = load_manifest(folder)
+    source = source_network(manifest, cache)
+    say(f"{manifest.name}: rewriting ({', '.join(rewrite.value for rewrite in manifest.recipe)})")
+    model = device_model(source, manifest, folder)
+    photos = sample_photos(cache)
+    say(f"{manifest.name}: comparing with OpenCV's reading of the original")
+    on_cpu = open_network(model, manifest, _ON_CPU)
+    checks = check_against_witness(source, on_cpu, photos)
+    golden = _golden_vectors(on_cpu, golden_input(manifest, photos))
+    say(f"{manifest.name}: building for {settings.accelerator.value}")
+    network = open_network(model, manifest, Target(settings.accelerator, settings.policy, settings.threads))
+    record = EngineRecord(
+        name=manifest.name,
+        identity=engine_identity(model, manifest, settings.accelerator),
+        model_hash=model_hash(model, manifest),
+        model_sha256=hashlib.sha256(model).hexdigest(),
+        golden_sha256=hashlib.sha256(golden).hexdigest(),
+        accelerator=settings.accelerator,
+        onnxruntime=ort.__version__,
+        built_utc=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        checks=checks,
+    )
+    _publish(settings.engines, record, {MODEL_FILE: model, GOLDEN_FILE: golden}, network)
+    return record
+
+
+def _golden_vectors(network: OnnxNetwork, batch: Floats) -> bytes:
+    """Input and outputs of the device model in full precision, as .npz."""
+    buffer = io.BytesIO()
+    np.savez(buffer, input=batch, **network.run(batch))
+    return buffer.getvalue()
+
+
+def _publish(engines: Path, record: EngineRecord, files: dict[str, bytes], network: OnnxNetwork) -> None:
+    """Make the engine's folder and point `<engines>/<name>` to it, or change nothing."""
+    with _locked(engines):
+        making = Path(tempfile.mkdtemp(prefix=".making-", dir=engines))
+        try:
+            described = yaml.safe_dump({**dataclasses.asdict(record), "accelerator": record.accelerator.value}, sort_keys=False)
+            for name, content in {**files, RECORD_FILE: described.encode()}.items():
+                _write_durably(making / name, content)
+            check_golden(network, making / GOLDEN_FILE)
+            folder = engines / f"{record.name}-{record.identity[:_SHORT]}"
+            if folder.exists():  # the same identity built again: move the old one aside first
+                folder.rename(making / "replaced")
+                (making / "replaced").rename(engines / f".replaced-{making.name}")
+            making.rename(folder)
+            _sync(engines)
+            link = engines / f".link-{record.name}"
+            link.unlink(missing_ok=True)
+            link.symlink_to(folder.name)
+            link.replace(engines / record.name)
+            _sync(engines)
+        finally:
+            for leftover in (making, engines / f".replaced-{making.name}"):
+                shutil.rmtree(leftover, ignore_errors=True)
+
+
+@contextmanager
+def _locked(engines: Path) -> Iterator[None]:
+    """One build at a time."""
+    engines.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (engines / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise EngineRefused(f"another build holds {engines}/.lock", "Wait until it has ended.") from None
+        yield
+
+
+def _write_durably(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _names(settings: Inference) -> tuple[str, str]:
+    return settings.detection, settings.recognition
+
+
+def _build(settings: Inference, as_json: bool) -> int:
+    cache = settings.engines.parent / "cache"
+    records = [build_engine(settings.networks / name, settings, cache) for name in _names(settings)]
+    show_rows([_row(record) | record.checks for record in records], as_json)
+    return OK
+
+
+def _row(record: EngineRecord) -> dict[str, object]:
+    return {
+        "network": record.name,
+        "engine": record.identity[:_SHORT],
+        "accelerator": record.accelerator.value,
+        "onnxruntime": record.onnxruntime,
+        "built": record.built_utc,
+    }
+
+
+def _list(settings: Inference, as_json: bool) -> int:
+    from daemon.config import read_yaml
+
+    rows = []
+    for folder in sorted(settings.engines.glob("*-*")):
+        record = read_yaml(folder / RECORD_FILE, EngineRecord)
+        current = (settings.engines / record.name).resolve() == folder.resolve()
+        rows.append(_row(record) | {"current": "yes" if current else "no"})
+    show_rows(rows, as_json)
+    return OK
+
+
+def _verify(settings: Inference, as_json: bool) -> int:
+    rows, worst = [], OK
+    for name in _names(settings):
+        target = Target(settings.accelerator, settings.policy, settings.threads)
+        try:
+            network = load_engine(settings.engines, load_manifest(settings.networks / name), target)
+            finding = {"ok": "yes", "finding": f"runs on {network.accelerator.value}, golden vectors agree", "remedy": ""}
+        except (EngineRefused, ConfigurationRefused) as error:
+            worst = NEEDS_DOING
+            finding = {"ok": "no", "finding": str(error.args[0]), "remedy": error.remedy}
+        rows.append({"network": name, **finding})
+    show_rows(rows, as_json)
+    return worst
+
+
+_ACTIONS = {"build": _build, "list": _list, "verify": _verify}
+
+
+def run(args: argparse.Namespace) -> int:
+    """Build, list or verify."""
+    return _ACTIONS[args.action](load_config(args.config).inference, args.json)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The sub-command's own arguments."""
+    parser.add_argument("action", choices=_ACTIONS)
