@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import cv2
 import falcon
@@ -27,6 +27,8 @@ from daemon.pipeline import Pipeline, Stages
 from daemon.score.calibration import load_calibration
 from daemon.sealed.legacy import load_legacy_key
 from daemon.sealed.opener import Opener, legacy_opener
+
+WsgiApp = falcon.App[falcon.Request, falcon.Response]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ def make_occlusion_gate(networks: Networks) -> OcclusionGate:
         raise ConfigurationRefused(
             f"network {manifest.name} has no occlusion head", "Name a recognition network in inference.recognition."
         )
-    return OcclusionGate(manifest.occlusion.min_visible)
+    return OcclusionGate(asdict(manifest.occlusion.min_visible))
 
 
 def make_opener(config: Config) -> Opener:
@@ -119,7 +121,7 @@ def make_stages(config: Config, networks: Networks) -> Stages:
     )
 
 
-def create_app(config: Config, journal: Journal) -> falcon.App:
+def create_app(config: Config, journal: Journal) -> WsgiApp:
     """The WSGI application, ready to answer.
 
     Raises:
@@ -134,14 +136,15 @@ def create_app(config: Config, journal: Journal) -> falcon.App:
     pipeline = Pipeline(stages, ThreadPoolExecutor(config.admission.running, "photo-two"))
     exchange = Exchange(journal, metrics)
     gate = Gate(load_credentials(config.terminals), RateLimit(config.terminals, time.monotonic), config.management)
-    app = falcon.App(middleware=[exchange, gate])
-    app.add_error_handler(Exception, exchange.on_error)
+    app: WsgiApp = falcon.App(middleware=[exchange, gate])
+    for kind in (Exception, falcon.HTTPError):  # falcon's own handler for the second would win over one for the first
+        app.add_error_handler(kind, exchange.on_error)
     turnstile = Turnstile(config.admission, time.monotonic)
     _add_routes(app, Verification(pipeline, turnstile, config.server.body_limit_bytes), networks, metrics)
     return app
 
 
-def _add_routes(app: falcon.App, verification: Verification, networks: Networks, metrics: Metrics) -> None:
+def _add_routes(app: WsgiApp, verification: Verification, networks: Networks, metrics: Metrics) -> None:
     loaded = (networks.detection, networks.recognition)
     running_on = {network.manifest.name: network.accelerator.value for network in loaded}
 

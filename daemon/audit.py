@@ -95,7 +95,9 @@ class Journal:
 
     def fault(self, error: BaseException, request_id: str) -> None:
         """A bug: the error's class and where it happened. Its text may quote what was sent, so it is left out."""
-        frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+        frames = [
+            f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
+        ]
         self.write("fault", request_id=request_id, error=type(error).__name__, frames=frames)
 
 

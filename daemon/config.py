@@ -7,6 +7,7 @@ together. There are no defaults: the shipped `systemd/faceverifyd.yaml` states e
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -20,6 +21,9 @@ from daemon.errors import ConfigurationRefused
 
 STRICT = pydantic.ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=False)
 """No unknown keys, and no text where a number belongs."""
+
+CONFIG_VARIABLE = "FACEVERIFYD_CONFIG"
+"""Environment variable that names the configuration file."""
 
 T = TypeVar("T")
 AtLeastOne = Annotated[int, Field(ge=1)]
@@ -140,11 +144,16 @@ class _UniqueKeyLoader(yaml.SafeLoader):
     """PyYAML keeps the last of two equal keys silently; this one refuses them."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         twice = sorted({str(key) for key in keys if keys.count(key) > 1})
         if twice:
             raise yaml.constructor.ConstructorError(None, None, f"given twice: {', '.join(twice)}", node.start_mark)
         return super().construct_mapping(node, deep)
+
+
+def config_path(environment: Mapping[str, str]) -> Path:
+    """The configuration file that an environment names, or the device's own."""
+    return Path(environment.get(CONFIG_VARIABLE, "/etc/faceverifyd/faceverifyd.yaml"))
 
 
 def read_yaml(path: Path, kind: type[T]) -> T:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import resource
 import socket
-from pathlib import Path
 from typing import Any
 
 import falcon
@@ -19,7 +18,7 @@ from gunicorn.workers.gthread import ThreadWorker
 from daemon.api.exchange import new_request_id
 from daemon.api.responses import INTERNAL_ERROR, Answer, answer_to, raw_answer
 from daemon.audit import Journal
-from daemon.config import Server, load_config
+from daemon.config import Server, config_path, load_config
 from daemon.errors import InvalidArgument
 
 
@@ -72,4 +71,4 @@ def _settings(server: Server) -> dict[str, Any]:
     }
 
 
-globals().update(_settings(load_config(Path(os.environ["FACEVERIFYD_CONFIG"])).server))
+globals().update(_settings(load_config(config_path(os.environ)).server))

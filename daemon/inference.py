@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import onnxruntime as ort
 from pydantic.dataclasses import dataclass
 
@@ -175,7 +176,9 @@ def open_network(model: bytes, manifest: Manifest, target: Target) -> OnnxNetwor
                 model, options, [(row.provider, row.options(manifest.profile, manifest.input))], enable_fallback=0
             )
     except (RuntimeError, ValueError) as error:  # onnxruntime's own errors are RuntimeErrors
-        raise EngineRefused(f"network {manifest.name} does not load on {target.accelerator.value}: {error}", _remedy(target)) from error
+        raise EngineRefused(
+            f"network {manifest.name} does not load on {target.accelerator.value}: {error}", _remedy(target)
+        ) from error
     network = OnnxNetwork(session, manifest, model)
     if strict and network.accelerator is not target.accelerator:
         seen = f"{network.accelerator.value} (onnxruntime {ort.__version__} offers {ort.get_available_providers()})"
@@ -258,7 +261,7 @@ def check_golden(network: OnnxNetwork, golden: Path) -> float:
     return cosines[worst]
 
 
-def cosine(first: Floats, second: Floats) -> float:
+def cosine(first: npt.NDArray[np.generic], second: npt.NDArray[np.generic]) -> float:
     """Cosine between two arrays taken as flat vectors; NaN where either holds one."""
     a, b = first.astype(np.float64).ravel(), second.astype(np.float64).ravel()
     return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))

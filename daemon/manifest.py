@@ -76,13 +76,23 @@ class Detection:
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)
+class Regions:
+    """A share for each region of `daemon.records.REGIONS`."""
+
+    left_eye: Share
+    right_eye: Share
+    nose: Share
+    mouth: Share
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
 class Occlusion:
     """The occlusion head: its weights' file, and below which visible share a region counts as covered."""
 
     weights: str
     weights_sha256: Sha256
     feature: str
-    min_visible: dict[Literal["left_eye", "right_eye", "nose", "mouth"], Share]
+    min_visible: Regions
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import struct
-import warnings
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -20,12 +19,24 @@ from daemon.records import Pixels
 FORMATS = ("JPEG", "BMP", "PNG", "GIF", "TIFF")
 """Source: the contract's table of photos."""
 
-_DECODER_ERRORS = (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError, struct.error,
-                   OverflowError, ArithmeticError, AttributeError, RuntimeError, Image.DecompressionBombError)
+_DECODER_ERRORS = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    IndexError,
+    KeyError,
+    TypeError,
+    struct.error,
+    OverflowError,
+    ArithmeticError,
+    AttributeError,
+    RuntimeError,
+    Image.DecompressionBombError,
+)
 """What Pillow's plugins raise on damaged files; they have no common class."""
 
 _WIDE_MODES = {"I;16": 8, "I;16L": 8, "I;16B": 8, "I;16N": 8}
-_OPAQUE_MODES = ("L", "RGB")
 
 # The limits below are checked from the header, so that Pillow's own guess at a bomb only gets in their way.
 Image.MAX_IMAGE_PIXELS = None
@@ -80,8 +91,7 @@ class PhotoDecoder:
         if not 1 <= len(photo) <= self._limits.max_bytes:
             raise InvalidContentLength(f"{len(photo)} bytes; 1 to {self._limits.max_bytes} are allowed")
         turn = auto_rotate or self._limits.exif_orientation is ExifOrientation.ALWAYS
-        with warnings.catch_warnings(), _identified(photo) as picture:
-            warnings.simplefilter("ignore")  # Pillow warns of damaged metadata, which does not matter here
+        with _identified(photo) as picture:
             self._check_size(picture)
             return Pixels(_rgb(picture, turn))
 
@@ -102,7 +112,7 @@ def _rgb(picture: Image.Image, turn: bool) -> np.ndarray[tuple[int, ...], np.dty
     try:
         picture.load()
         upright = ImageOps.exif_transpose(picture) if turn else picture
-        return np.array(_on_white(_eight_bits(upright)), dtype=np.uint8)
+        return np.asarray(_on_white(_eight_bits(upright)))  # one copy; np.array would make two
     except _DECODER_ERRORS:
         raise InvalidPhotoType("the photo does not decode") from None
 
@@ -123,4 +133,4 @@ def _on_white(picture: Image.Image) -> Image.Image:
         layer = picture.convert("RGBA")
         white = Image.new("RGBA", layer.size, "white")
         return Image.alpha_composite(white, layer).convert("RGB")
-    return picture.convert("RGB")
+    return picture if picture.mode == "RGB" else picture.convert("RGB")

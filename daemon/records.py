@@ -6,8 +6,9 @@ shape only, so that a log line or a traceback never holds a face.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
@@ -37,9 +38,7 @@ class Step(str, Enum):
 
 
 def _checked(array: npt.NDArray[np.generic], dtype: npt.DTypeLike, shape: tuple[int | None, ...]) -> None:
-    fits = len(shape) == array.ndim and all(
-        want in (None, have) for want, have in zip(shape, array.shape, strict=True)
-    )
+    fits = len(shape) == array.ndim and all(want in (None, have) for want, have in zip(shape, array.shape, strict=True))
     if array.dtype != np.dtype(dtype) or not fits:
         raise ValueError(f"expected {np.dtype(dtype)} {shape}, got {array.dtype} {array.shape}")
     array.flags.writeable = False
@@ -55,7 +54,7 @@ class SealedPhoto:
     """
 
     field: str
-    text: str = field(repr=False)
+    text: str = dataclasses.field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

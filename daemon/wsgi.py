@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import os
 import warnings
-from pathlib import Path
 
-import falcon
-
-from daemon.app import create_app
+from daemon.app import WsgiApp, create_app
 from daemon.audit import Journal
-from daemon.config import load_config
+from daemon.config import config_path, load_config
 from daemon.errors import DeviceError
-
-CONFIG_VARIABLE = "FACEVERIFYD_CONFIG"
-"""Environment variable that names the configuration file."""
 
 _LOAD_REFUSED = 4
 """Exit status on which gunicorn's master stops instead of starting the worker again. Source: gunicorn's arbiter,
 `APP_LOAD_ERROR`."""
 
 
-def application() -> falcon.App:
+def application() -> WsgiApp:
     """The application for the configuration that the environment names.
 
     Raises:
@@ -30,7 +24,7 @@ def application() -> falcon.App:
     warnings.simplefilter("ignore")  # decoders warn of what they read in photos; none of it belongs in the journal
     journal = Journal()
     try:
-        return create_app(load_config(Path(os.environ[CONFIG_VARIABLE])), journal)
+        return create_app(load_config(config_path(os.environ)), journal)
     except DeviceError as error:
         journal.write("start_refused", error=type(error).__name__, reason=str(error.args[0]), remedy=error.remedy)
         raise SystemExit(_LOAD_REFUSED) from None

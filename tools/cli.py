@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from daemon import __version__
+from daemon.config import CONFIG_VARIABLE, config_path
 from daemon.errors import DeviceError
 from tools.console import COULD_NOT_RUN, WRONG_USAGE, say
 
@@ -36,14 +37,18 @@ def parser() -> argparse.ArgumentParser:
     whole.add_argument("--version", action="version", version=f"faceverifyd {__version__}")
     commands = whole.add_subparsers(dest="command", required=True, parser_class=_Parser)
     for name, (module, summary) in _COMMANDS.items():
-        command = commands.add_parser(name, help=summary, description=importlib.import_module(f"tools.{module}").__doc__,
-                                      formatter_class=argparse.RawDescriptionHelpFormatter)
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=importlib.import_module(f"tools.{module}").__doc__,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         command.add_argument("--json", action="store_true", help="print the result as JSON")
         command.add_argument(
             "--config",
             type=Path,
-            default=Path(os.environ.get("FACEVERIFYD_CONFIG", "/etc/faceverifyd/faceverifyd.yaml")),
-            help="configuration file (default: FACEVERIFYD_CONFIG)",
+            default=config_path(os.environ),
+            help=f"configuration file (default: {CONFIG_VARIABLE}, else the device's own)",
         )
         importlib.import_module(f"tools.{module}").add_arguments(command)
     return whole

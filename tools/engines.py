@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
@@ -124,7 +125,8 @@ def build_engine(folder: Path, settings: Inference, cache: Path) -> EngineRecord
 def _golden_vectors(network: OnnxNetwork, batch: Floats) -> bytes:
     """Input and outputs of the device model in full precision, as .npz."""
     buffer = io.BytesIO()
-    np.savez(buffer, input=batch, **network.run(batch))
+    arrays: dict[str, Any] = {"input": batch, **network.run(batch)}
+    np.savez(buffer, **arrays)
     return buffer.getvalue()
 
 
@@ -133,7 +135,9 @@ def _publish(engines: Path, record: EngineRecord, files: dict[str, bytes], netwo
     with _locked(engines):
         making = Path(tempfile.mkdtemp(prefix=".making-", dir=engines))
         try:
-            described = yaml.safe_dump({**dataclasses.asdict(record), "accelerator": record.accelerator.value}, sort_keys=False)
+            described = yaml.safe_dump(
+                {**dataclasses.asdict(record), "accelerator": record.accelerator.value}, sort_keys=False
+            )
             for name, content in {**files, RECORD_FILE: described.encode()}.items():
                 _write_durably(making / name, content)
             check_golden(network, making / GOLDEN_FILE)
@@ -219,7 +223,11 @@ def _verify(settings: Inference, as_json: bool) -> int:
         target = Target(settings.accelerator, settings.policy, settings.threads)
         try:
             network = load_engine(settings.engines, load_manifest(settings.networks / name), target)
-            finding = {"ok": "yes", "finding": f"runs on {network.accelerator.value}, golden vectors agree", "remedy": ""}
+            finding = {
+                "ok": "yes",
+                "finding": f"runs on {network.accelerator.value}, golden vectors agree",
+                "remedy": "",
+            }
         except (EngineRefused, ConfigurationRefused) as error:
             worst = NEEDS_DOING
             finding = {"ok": "no", "finding": str(error.args[0]), "remedy": error.remedy}

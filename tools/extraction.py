@@ -17,9 +17,7 @@ from tools.console import progress
 
 PHOTO_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff")
 
-_LIMITS = PhotoLimits(
-    min_side_px=8, max_side_px=5000, max_bytes=5 << 20, exif_orientation=ExifOrientation.PARAMETER
-)
+_LIMITS = PhotoLimits(min_side_px=8, max_side_px=5000, max_bytes=5 << 20, exif_orientation=ExifOrientation.PARAMETER)
 """Source: the contract's table of photos; what is measured is what will be served."""
 
 

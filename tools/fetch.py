@@ -51,21 +51,25 @@ def _download(requirement: str, sha256: str, cache: Path) -> Path:
         with PyPIClient(timeout=60.0, verify=verify, follow_redirects=True) as client:
             finder = PackageFinder(client, index_urls=indexes, find_links=settings.get("find-links", "").split())
             finder.ignore_compatibility = True
-            found = [match for match in finder.find_matches(requirement) if (match.link.hashes or {}).get("sha256") == sha256]
+            found = [
+                match for match in finder.find_matches(requirement) if (match.link.hashes or {}).get("sha256") == sha256
+            ]
             if not found:
                 raise DownloadFailed(f"the package index has no {requirement} with SHA-256 {sha256}", _REMEDY)
             kept = finder.download(found[0].link, cache, hashes={"sha256": [sha256]})
     except DownloadFailed:
         raise
-    except Exception as error:  # noqa: BLE001 - unearth and its HTTP client have no common error
+    except Exception as error:
         raise DownloadFailed(f"{requirement} could not be fetched: {error}", _REMEDY) from error
     return Path(kept)
 
 
 def _pip_settings() -> dict[str, str]:
-    """pip's own settings, so that a site's mirror is used; the environment counts most, as in pip."""
+    """Pip's own settings, so that a site's mirror is used; the environment counts most, as in pip."""
     command = [sys.executable, "-m", "pip", "config", "list"]
-    listed = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"PIP_NO_INPUT": "1"})
+    listed = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=os.environ | {"PIP_NO_INPUT": "1"}
+    )
     found: dict[str, str] = {}
     for scope in ("global.", "download.", ":env:."):
         for line in listed.stdout.splitlines():

@@ -39,7 +39,9 @@ def _skin(random: Random) -> npt.NDArray[np.float32]:
 
 def _texture(random: Random, colour: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """The colour with shading, folds and grain; float32 (112, 112, 3)."""
-    coarse = random.normal(0, random.uniform(4, 28), (int(random.integers(2, 7)), int(random.integers(2, 7)))).astype(np.float32)
+    coarse = random.normal(0, random.uniform(4, 28), (int(random.integers(2, 7)), int(random.integers(2, 7)))).astype(
+        np.float32
+    )
     shade = cv2.resize(coarse, (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC)[..., None]
     grain = random.normal(0, random.uniform(0, 7), (_SIDE, _SIDE, 1))
     stripes = np.zeros((_SIDE, _SIDE, 1))
@@ -54,7 +56,7 @@ def _paint(crop: Bytes, cover: Cover, colour: npt.NDArray[np.float32], random: R
     """The crop with the covered part painted over, its edge a little soft."""
     soft = cv2.GaussianBlur(cover.astype(np.float32), (0, 0), random.uniform(0.4, 1.2))[..., None]
     mixed = crop * (1 - soft) + _texture(random, colour) * soft
-    return np.clip(mixed, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(mixed, 0, 255), np.uint8)
 
 
 def _filled(points: npt.ArrayLike) -> Cover:
@@ -88,7 +90,9 @@ def mask(crop: Bytes, random: Random) -> tuple[Bytes, Cover]:
         (middle - wide * random.uniform(0.6, 1), low),
     ]
     cover = _filled(points)
-    usual = np.array([[235, 238, 240], [150, 195, 220], [20, 20, 24], [240, 205, 215]][int(random.integers(4))], np.float32)
+    usual = np.array(
+        [[235, 238, 240], [150, 195, 220], [20, 20, 24], [240, 205, 215]][int(random.integers(4))], np.float32
+    )
     return _paint(crop, cover, usual if random.random() < 0.6 else _colour(random), random), cover
 
 
@@ -107,7 +111,9 @@ def dark_glasses(crop: Bytes, random: Random) -> tuple[Bytes, Cover]:
     cv2.line(painted, (50, y), (62, y), tint.tolist(), int(random.integers(1, 4)))
     if random.random() < 0.4:  # a reflection
         gleam = cover & _ellipse(_RIGHT_EYE + random.normal(0, 8, 2), (random.uniform(3, 8), 3), random.uniform(0, 180))
-        painted[gleam] = np.clip(painted[gleam].astype(np.int32) + int(random.integers(20, 120)), 0, 255).astype(np.uint8)
+        painted[gleam] = np.clip(painted[gleam].astype(np.int32) + int(random.integers(20, 120)), 0, 255).astype(
+            np.uint8
+        )
     return painted, cover
 
 
@@ -185,7 +191,7 @@ def shadow(crop: Bytes, random: Random) -> Bytes:
     turn = random.uniform(0, 2 * np.pi)
     slope = (columns - 0.5) * np.cos(turn) + (rows - 0.5) * np.sin(turn)
     light = random.uniform(0.35, 1.1) * (1 + random.uniform(0, 1.4) * slope)
-    return np.clip(crop * light[..., None] ** random.uniform(0.7, 1.5), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(crop * light[..., None] ** random.uniform(0.7, 1.5), 0, 255), np.uint8)
 
 
 def blur(crop: Bytes, random: Random) -> Bytes:

@@ -5,8 +5,10 @@ The one owner of onnx. Every rewrite keeps what the network computes; `tools.wit
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -40,7 +42,9 @@ def device_model(source: bytes, manifest: Manifest, folder: Path) -> bytes:
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise EngineRefused(f"the recipe of {manifest.name} makes no valid model: {error}", "Correct its manifest.") from error
+        raise EngineRefused(
+            f"the recipe of {manifest.name} makes no valid model: {error}", "Correct its manifest."
+        ) from error
     return bytes(model.SerializeToString(deterministic=True))
 
 
@@ -68,7 +72,8 @@ def _evaluated(node: onnx.NodeProto, known: dict[str, onnx.TensorProto], model: 
     graph = helper.make_graph([node], "constant", inputs, [output])
     alone = helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
     values = {name: numpy_helper.to_array(known[name]) for name in node.input}
-    result = np.asarray(ReferenceEvaluator(alone).run(None, values)[0], np.float32)
+    outputs: Any = ReferenceEvaluator(alone).run(None, values)
+    result = np.asarray(outputs[0], np.float32)
     return numpy_helper.from_array(np.ascontiguousarray(result), node.output[0])
 
 
@@ -108,7 +113,9 @@ def _split_prelu(model: onnx.ModelProto, _manifest: Manifest, _folder: Path) -> 
     _replace(graph.initializer, [tensor for tensor in graph.initializer if tensor.name in used])
 
 
-def _prelu_parts(node: onnx.NodeProto, slopes: dict[str, npt.NDArray[np.float32]], graph: Graph) -> list[onnx.NodeProto]:
+def _prelu_parts(
+    node: onnx.NodeProto, slopes: dict[str, npt.NDArray[np.float32]], graph: Graph
+) -> list[onnx.NodeProto]:
     (x, slope), y = node.input, node.output[0]
     a = slopes[slope].astype(np.float32).reshape(1, -1, 1, 1)
     graph.initializer.extend(
@@ -127,17 +134,24 @@ def _join_occlusion_head(model: onnx.ModelProto, manifest: Manifest, folder: Pat
     if manifest.occlusion is None:
         raise EngineRefused(f"{manifest.name} names no occlusion head", "Add `occlusion` to its manifest.")
     graph = model.graph
-    with np.load(folder / manifest.occlusion.weights, allow_pickle=False) as head:
+    weights = folder / manifest.occlusion.weights
+    if not weights.is_file() or hashlib.sha256(weights.read_bytes()).hexdigest() != manifest.occlusion.weights_sha256:
+        raise EngineRefused(f"{weights} is not the file that the manifest pins", "Restore it from the release.")
+    with np.load(weights, allow_pickle=False) as head:
         constants = {
             "head_weight": head["weight"].reshape(1, -1, 1, 1),
             "head_bias": head["bias"].reshape(1),
             "head_regions": head["regions"].reshape(-1, len(REGIONS)),
         }
-    graph.initializer.extend(numpy_helper.from_array(value.astype(np.float32), name) for name, value in constants.items())
+    graph.initializer.extend(
+        numpy_helper.from_array(value.astype(np.float32), name) for name, value in constants.items()
+    )
     graph.initializer.append(numpy_helper.from_array(np.array([0, -1], np.int64), "head_flat"))
     graph.node.extend(
         [
-            helper.make_node("Conv", [manifest.occlusion.feature, "head_weight", "head_bias"], ["head_logits"], kernel_shape=[1, 1]),
+            helper.make_node(
+                "Conv", [manifest.occlusion.feature, "head_weight", "head_bias"], ["head_logits"], kernel_shape=[1, 1]
+            ),
             helper.make_node("Sigmoid", ["head_logits"], ["head_cells"]),
             helper.make_node("Reshape", ["head_cells", "head_flat"], ["head_row"]),
             helper.make_node("MatMul", ["head_row", "head_regions"], [VISIBLE_OUTPUT]),
@@ -158,10 +172,10 @@ def with_output(model: bytes, name: str) -> bytes:
     return bytes(opened.SerializeToString(deterministic=True))
 
 
-def _replace(field: object, values: list[object]) -> None:
+def _replace(field: Any, values: Sequence[Any]) -> None:  # noqa: ANN401
     """Protobuf's repeated fields cannot be assigned."""
-    del field[:]  # type: ignore[attr-defined]
-    field.extend(values)  # type: ignore[attr-defined]
+    del field[:]
+    field.extend(values)
 
 
 _REWRITES: dict[Rewrite, Callable[[onnx.ModelProto, Manifest, Path], None]] = {

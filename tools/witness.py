@@ -79,7 +79,9 @@ def _middle(photo: bytes, side_px: int) -> Bytes:
     rgb = small_copy(photo, 480).rgb
     side = min(rgb.shape[:2])
     left = (rgb.shape[1] - side) // 2
-    return np.asarray(cv2.resize(rgb[:side, left : left + side], (side_px, side_px), interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(
+        cv2.resize(rgb[:side, left : left + side], (side_px, side_px), interpolation=cv2.INTER_AREA), np.uint8
+    )
 
 
 def small_copy(photo: bytes, long_side_px: int) -> Pixels:

@@ -10,7 +10,6 @@ import hashlib
 import hmac
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field

@@ -46,7 +46,7 @@ class Exchange:
         steps = watch.steps_ms
         if steps:
             response.set_header("Server-Timing", ", ".join(f"{step.value};dur={ms:.2f}" for step, ms in steps.items()))
-        status, route = int(response.status[:3]), request.uri_template or NO_ROUTE
+        status, route = response.status_code, request.uri_template or NO_ROUTE
         code = said.answer.code if said.answer else SUCCESS_CODE
         self._metrics.count(route, code, status, watch)
         self._journal.write(

@@ -1,4 +1,4 @@
-"""Step 4, align: the face turned, scaled and shifted onto the place where the recognition network was taught to look."""
+"""Step 4, align: the face turned, scaled and shifted to where the recognition network was taught to look."""
 
 from __future__ import annotations
 

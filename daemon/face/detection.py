@@ -121,7 +121,7 @@ def _whole_blocks(size_px: int) -> int:
 
 
 def _unmirrored(points: Doubles, width_px: int) -> Doubles:
-    turned = points[list(_MIRRORED_ORDER)].copy()
+    turned: Doubles = points[list(_MIRRORED_ORDER)].copy()
     turned[:, 0] = width_px - 1 - turned[:, 0]
     return turned
 

@@ -48,7 +48,7 @@ def square(centre: npt.ArrayLike, side: float, side_px: int) -> Doubles:
 
 def apply(transform: Doubles, points: npt.ArrayLike) -> Doubles:
     """Points, float (..., 2), through a transform."""
-    return np.asarray(points, np.float64) @ transform[:, :2].T + transform[:, 2]
+    return np.asarray(np.asarray(points, np.float64) @ transform[:, :2].T + transform[:, 2], np.float64)
 
 
 def inverse(transform: Doubles) -> Doubles:

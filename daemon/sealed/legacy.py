@@ -23,7 +23,7 @@ IV_BYTES = 12
 TAG_BYTES = 16
 """Sizes of AES-256-GCM. Source: NIST SP 800-38D, sections 5.2.1.1 and 8.2."""
 
-PUBLISHED_KEY = "dcbbad6765e14139a07d34b92292a672"  # noqa: S105 - a published value, see below
+PUBLISHED_KEY = "dcbbad6765e14139a07d34b92292a672"
 PUBLISHED_IV = "df25d188a061"
 """Defaults that the vendor prints in its manual (private-cloud face service, version 1.8): no secrets at all."""
 

@@ -1,0 +1,107 @@
+"""What the tests stand on: real engines, real sample photos, a real gunicorn. Nothing of ours is replaced."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from daemon.config import Config, load_config
+from daemon.sealed.legacy import PUBLISHED_IV, PUBLISHED_KEY, LegacyFormat, LegacyKey
+from tests.running_daemon import RunningDaemon
+from tools.engines import build_engine
+from tools.samples import sample_photos
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+STATE = REPOSITORY / ".state"
+SHARED_DATA = REPOSITORY.parent / "shared" / "data"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs the photos for measuring where they are absent, saying so."""
+    if SHARED_DATA.is_dir():
+        return
+    for item in items:
+        if item.get_closest_marker("shared_data"):
+            item.add_marker(pytest.mark.skip(reason=f"{SHARED_DATA} is absent"))
+
+
+def need(program: str, found: bool) -> None:
+    """Skip with the reason where a program is missing; in CI it must be there."""
+    if not found:
+        assert not os.environ.get("CI"), f"{program} must be installed in CI"
+        pytest.skip(f"{program} is not installed")
+
+
+class Site:
+    """Makes configuration files like the shipped one, for the CPU, with what a test changes."""
+
+    def __init__(self, folder: Path, engines: Path) -> None:
+        self.folder = folder
+        shipped = yaml.safe_load((REPOSITORY / "systemd" / "faceverifyd.yaml").read_text("utf-8"))
+        key = folder / "legacy_key.yaml"
+        key.write_text(f"key: {PUBLISHED_KEY}\niv: {PUBLISHED_IV}\n")
+        key.chmod(0o600)
+        shipped["inference"] |= {
+            "accelerator": "cpu",
+            "networks": str(REPOSITORY / "trt_engines"),
+            "engines": str(engines),
+        }
+        shipped["sealed"] |= {"legacy": True, "legacy_key": str(key), "allow_published_key": True}
+        shipped["terminals"] |= {"requests_per_minute": 1_000_000, "burst": 1_000_000}
+        self.document: dict[str, Any] = shipped
+
+    def write(self, name: str = "faceverifyd.yaml", **changes: dict[str, Any]) -> Path:
+        """A configuration file; `changes` are merged into the sections they name."""
+        document = copy.deepcopy(self.document)
+        for section, values in changes.items():
+            document[section] |= values
+        path = self.folder / name
+        path.write_text(yaml.safe_dump(document))
+        return path
+
+
+@pytest.fixture(scope="session")
+def engines() -> Path:
+    """Folder with engines built for this machine by the real recipe."""
+    return STATE / "test-engines"
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory, engines: Path) -> Site:
+    """A site whose engines are built."""
+    made = Site(tmp_path_factory.mktemp("site"), engines)
+    settings = load_config(made.write()).inference
+    for name in (settings.detection, settings.recognition):
+        build_engine(settings.networks / name, settings, STATE / "cache")
+    return made
+
+
+@pytest.fixture(scope="session")
+def config(site: Site) -> Config:
+    """The site's configuration, loaded."""
+    return load_config(site.write())
+
+
+@pytest.fixture(scope="session")
+def samples() -> dict[str, bytes]:
+    """Sample photos, JPEG bytes by name: obama, obama2, obama3, biden."""
+    return sample_photos(STATE / "cache")
+
+
+@pytest.fixture(scope="session")
+def legacy() -> LegacyFormat:
+    """The legacy format with the published key."""
+    return LegacyFormat(LegacyKey(PUBLISHED_KEY.encode(), PUBLISHED_IV.encode()))
+
+
+@pytest.fixture(scope="session")
+def daemon(site: Site) -> Iterator[RunningDaemon]:
+    """A real gunicorn that serves the site, shared by all tests that only ask it."""
+    with RunningDaemon(site.write("shared.yaml"), site.folder / "shared.log") as running:
+        yield running

@@ -1,0 +1,127 @@
+"""A real gunicorn in a process of its own, on a free port of loopback."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from urllib.parse import urlencode
+
+import yaml
+
+from daemon.api.verification import PATH
+
+_READY_WITHIN_S = 60.0
+_FORM = "application/x-www-form-urlencoded"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One HTTP answer."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The body as a JSON object, keys in the order sent."""
+        parsed = json.loads(self.body)
+        assert isinstance(parsed, dict)
+        return parsed
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class RunningDaemon:
+    """Starts gunicorn with a configuration file and stops it again.
+
+    Attributes:
+        port: where it listens.
+        log: file with everything it printed.
+        process: gunicorn's master.
+    """
+
+    def __init__(self, config: Path, log: Path, environment: dict[str, str] | None = None) -> None:
+        self.port = free_port()
+        self.log = log
+        document = yaml.safe_load(config.read_text())
+        document["server"]["bind"] = [f"127.0.0.1:{self.port}"]
+        config.write_text(yaml.safe_dump(document))
+        self._environment = os.environ | {"FACEVERIFYD_CONFIG": str(config)} | (environment or {})
+
+    def __enter__(self) -> RunningDaemon:
+        command = [sys.executable, "-m", "gunicorn", "-c", "python:daemon.gunicorn_conf", "daemon.wsgi:application()"]
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                command, env=self._environment, stdout=log, stderr=log, cwd=Path(__file__).resolve().parent.parent
+            )
+        self._wait()
+        return self
+
+    def _wait(self) -> None:
+        until = time.monotonic() + _READY_WITHIN_S
+        while time.monotonic() < until:
+            if self.process.poll() is not None:
+                raise RuntimeError(f"gunicorn ended with {self.process.returncode}:\n{self.log.read_text()}")
+            try:
+                if self.get("/readyz").status == 200:
+                    return
+            except OSError:
+                time.sleep(0.05)
+        self.process.kill()
+        raise RuntimeError(f"gunicorn is not ready:\n{self.log.read_text()}")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.process.terminate()
+        self.process.wait(timeout=60)
+
+    @property
+    def url(self) -> str:
+        """Address of the daemon."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def request(
+        self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
+    ) -> Answer:
+        """One request on a connection of its own."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            connection.request(method, path, body, headers or {})
+            response = connection.getresponse()
+            names = {name.lower(): value for name, value in response.getheaders()}
+            return Answer(response.status, names, response.read())
+        finally:
+            connection.close()
+
+    def get(self, path: str) -> Answer:
+        """GET a path."""
+        return self.request("GET", path)
+
+    def verify(self, form: dict[str, str], headers: dict[str, str] | None = None) -> Answer:
+        """POST a form to the verification endpoint."""
+        return self.request("POST", PATH, urlencode(form).encode(), {"Content-Type": _FORM} | (headers or {}))
+
+    def raw(self, request: bytes) -> bytes:
+        """Send bytes as they are, and read until the daemon closes the connection."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
+            connection.sendall(request)
+            parts = []
+            while part := connection.recv(65536):
+                parts.append(part)
+        return b"".join(parts)

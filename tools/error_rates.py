@@ -1,0 +1,136 @@
+"""False match and false non-match rates of a labelled set of embeddings, over all its pairs.
+
+Pairs are compared blockwise, so that memory stays small however many there are. Terms: ISO/IEC 2382-37 and ISO/IEC
+19795-1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from daemon.records import Floats
+
+Doubles = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.intp]
+
+_BLOCK = 2048
+_BIN = 1e-4
+_BINS = round(2 / _BIN)
+_GROUPS_MAX = 2000
+"""Identities are resampled in at most this many groups: the interval hardly widens, the memory stays bounded."""
+
+_REPLICAS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class PairScores:
+    """Comparison scores of all pairs of a set.
+
+    Attributes:
+        non_mated: int64 (20000,): non-mated pairs per bin of 0.0001, from -1 to 1.
+        tail: float64, sorted, falling: the highest non-mated comparison scores.
+        mated: float64, sorted: all mated comparison scores.
+        mated_once: float64, sorted: of each identity, the pair of its first two photos.
+    """
+
+    non_mated: npt.NDArray[np.int64]
+    tail: Doubles
+    mated: Doubles
+    mated_once: Doubles
+
+    @property
+    def non_mated_count(self) -> int:
+        """Number of non-mated pairs."""
+        return int(self.non_mated.sum())
+
+    def fmr(self, cosine: float) -> float:
+        """Share of non-mated pairs at or above a comparison score."""
+        if len(self.tail) and cosine >= self.tail[-1]:
+            return float(np.count_nonzero(self.tail >= cosine)) / self.non_mated_count
+        return float(self.non_mated[_bin(np.array(cosine)) :].sum()) / self.non_mated_count
+
+    def cosine_at(self, fmr: float) -> float:
+        """Least comparison score at which the false match rate is at most fmr, read off the pairs themselves."""
+        count = fmr * self.non_mated_count
+        if count < len(self.tail):
+            return float(self.tail[max(0, int(count) - 1)])
+        above = np.cumsum(self.non_mated[::-1])[::-1]
+        return float(np.flatnonzero(above <= count)[0] * _BIN - 1)
+
+    def fnmr(self, cosine: float, once: bool) -> float:
+        """Share of mated pairs below a comparison score."""
+        scores = self.mated_once if once else self.mated
+        return float(np.searchsorted(scores, cosine) / max(1, len(scores)))
+
+
+def _bin(cosines: npt.NDArray[np.floating]) -> npt.NDArray[np.intp]:
+    return np.asarray(np.clip((cosines + 1) / _BIN, 0, _BINS - 1), np.intp)
+
+
+def pair_scores(embeddings: Floats, identities: Labels, tail_count: int) -> PairScores:
+    """Compare every photo with every other.
+
+    Args:
+        embeddings: float32 (n, d), rows of length 1.
+        identities: intp (n,): number of each row's identity.
+        tail_count: how many of the highest non-mated scores to keep exactly.
+    """
+    histogram = np.zeros(_BINS, np.int64)
+    tail = np.zeros(0, np.float64)
+    mated: list[Doubles] = []
+    for start in range(0, len(embeddings), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        scores = embeddings[rows] @ embeddings[start:].T
+        later = np.arange(scores.shape[1])[None] > np.arange(scores.shape[0])[:, None]
+        same = identities[rows][:, None] == identities[start:][None]
+        apart = scores[later & ~same]
+        histogram += np.bincount(_bin(apart), minlength=_BINS)
+        mated.append(scores[later & same].astype(np.float64))
+        tail = np.sort(np.concatenate([tail, apart.astype(np.float64)]))[::-1][:tail_count]
+    return PairScores(histogram, tail, np.sort(np.concatenate(mated)), _once(embeddings, identities))
+
+
+def _once(embeddings: Floats, identities: Labels) -> Doubles:
+    first_two = [np.flatnonzero(identities == identity)[:2] for identity in np.unique(identities)]
+    pairs = np.array([pair for pair in first_two if len(pair) == 2]).reshape(-1, 2)
+    return np.sort(np.einsum("nd,nd->n", embeddings[pairs[:, 0]], embeddings[pairs[:, 1]]).astype(np.float64))
+
+
+def fmr_intervals(embeddings: Floats, identities: Labels, cosines: Doubles, seed: int) -> list[tuple[float, float]]:
+    """95 % interval of the false match rate at each comparison score, by bootstrap over identities.
+
+    Pairs that share a photo are not independent, so whole identities are drawn with replacement. Source: R. Bolle,
+    N. Ratha, S. Pankanti, "Error analysis of pattern recognition systems: the subsets bootstrap", CVIU 93(1), 2004.
+    """
+    random = np.random.default_rng(seed)
+    groups = min(_GROUPS_MAX, int(identities.max()) + 1)
+    group = random.permutation(int(identities.max()) + 1)[identities] % groups
+    above, pairs = _counts_by_group(embeddings, identities, group, cosines)
+    rates = np.empty((_REPLICAS, len(cosines)))
+    for replica in range(_REPLICAS):
+        weight = np.bincount(random.integers(groups, size=groups), minlength=groups).astype(np.float32)
+        total = float(weight @ (pairs @ weight))
+        rates[replica] = [float(weight @ (counts @ weight)) / total for counts in above]
+    low, high = np.quantile(rates, (0.025, 0.975), axis=0)
+    return [(float(one), float(other)) for one, other in zip(low, high, strict=True)]
+
+
+def _counts_by_group(
+    embeddings: Floats, identities: Labels, group: Labels, cosines: Doubles
+) -> tuple[list[Floats], Floats]:
+    """Non-mated pairs above each score, and all of them, by the groups of both photos: float32 (groups, groups)."""
+    order = np.argsort(group, kind="stable")
+    edges = np.searchsorted(group[order], np.arange(int(group.max()) + 1))
+    photos, people = embeddings[order], identities[order]
+    above = [np.zeros((len(edges), len(edges)), np.float32) for _ in cosines]
+    pairs = np.zeros((len(edges), len(edges)), np.float32)
+    for row, (start, end) in enumerate(zip(edges, [*edges[1:], len(order)], strict=True)):
+        apart = people[start:end, None] != people[None]
+        scores = photos[start:end] @ photos.T
+        pairs[row] = np.add.reduceat(apart.sum(axis=0), edges)
+        for counts, cosine in zip(above, cosines, strict=True):
+            counts[row] = np.add.reduceat((apart & (scores >= cosine)).sum(axis=0), edges)
+    return above, pairs

@@ -1,0 +1,124 @@
+"""`fvctl verify A B`: seals two photos as a terminal does, asks a daemon for their score, and explains the answer."""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from daemon.api.intake import AUTO_ROTATE, CHECK_QUALITY, FIRST_PHOTO, SECOND_PHOTO
+from daemon.api.responses import SUCCESS_CODE
+from daemon.api.verification import PATH
+from daemon.config import load_config
+from daemon.errors import ConfigurationRefused
+from daemon.sealed.legacy import LegacyFormat, load_legacy_key
+from tools.calibrate import fmr_at
+from tools.console import NEEDS_DOING, OK, show
+
+RECOMMENDED_THRESHOLD = 0.7
+"""Source: CONTRACT, section 2."""
+
+_TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What a daemon answered to one request.
+
+    Attributes:
+        status: HTTP status.
+        body: the JSON object.
+        field: parameter or photo at fault, as the daemon names it.
+        timing: Server-Timing as sent.
+    """
+
+    status: int
+    body: dict[str, Any]
+    field: str | None
+    timing: str | None
+
+
+def ask(url: str, form: dict[str, str], token: str | None = None) -> Answered:
+    """Post a form to the verification endpoint.
+
+    Args:
+        url: of the daemon, such as http://127.0.0.1:3000.
+        form: parameters by wire name.
+        token: bearer token of a terminal.
+
+    Raises:
+        ConfigurationRefused: no daemon answers there.
+    """
+    if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
+        raise ConfigurationRefused(
+            f"{url} is no http address", "Name the daemon like this: --url http://127.0.0.1:3000"
+        )
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    request = urllib.request.Request(url.rstrip("/") + PATH, urllib.parse.urlencode(form).encode(), headers)  # noqa: S310
+    try:
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:  # noqa: S310 - scheme checked above
+            return _answered(response.status, response.headers, response.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return _answered(error.code, error.headers, error.read())
+    except (OSError, http.client.HTTPException) as error:
+        raise ConfigurationRefused(
+            f"no daemon answers at {url}: {error}", "Start it, or name another with --url."
+        ) from error
+
+
+def _answered(status: int, headers: Any, body: bytes) -> Answered:  # noqa: ANN401 - http.client's message
+    return Answered(status, json.loads(body), headers.get("X-Error-Field"), headers.get("Server-Timing"))
+
+
+def explain(answer: Answered) -> str:
+    """One sentence: what the answer means."""
+    if answer.body["code"] != SUCCESS_CODE:
+        about = f" ({answer.field})" if answer.field else ""
+        return f"not compared: {answer.body['message']}{about}"
+    score = float(answer.body["verification_score"])
+    if score > RECOMMENDED_THRESHOLD:
+        odds = round(1 / fmr_at(score))
+        return f"the same person, by the recommended threshold; about 1 in {odds:,} strangers scores as high"
+    return f"not the same person, by the recommended threshold of {RECOMMENDED_THRESHOLD}"
+
+
+def seal_and_ask(url: str, form: LegacyFormat, photos: tuple[bytes, bytes], options: dict[str, str]) -> Answered:
+    """Seal two photos and ask for their score."""
+    return ask(url, {FIRST_PHOTO: form.seal(photos[0]), SECOND_PHOTO: form.seal(photos[1])} | options)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Verify two photos through the daemon."""
+    config = load_config(args.config)
+    if config.sealed.legacy_key is None:
+        raise ConfigurationRefused("no key is configured", "Name a key file in sealed.legacy_key.")
+    form = LegacyFormat(load_legacy_key(config.sealed.legacy_key))
+    url = args.url or f"http://{config.server.bind[0]}"
+    options = {AUTO_ROTATE: str(args.auto_rotate).lower(), CHECK_QUALITY: str(args.check_quality).lower()}
+    answer = seal_and_ask(url, form, (_photo(args.first), _photo(args.second)), options)
+    fields = {**answer.body, "http_status": answer.status, "timing": answer.timing, "meaning": explain(answer)}
+    show(fields, args.json)
+    return OK if answer.body["code"] == SUCCESS_CODE else NEEDS_DOING
+
+
+def _photo(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigurationRefused(f"{path} cannot be read: {error.strerror}", "Name a photo that exists.") from error
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The sub-command's own arguments."""
+    parser.add_argument("first", type=Path, help="photo one")
+    parser.add_argument("second", type=Path, help="photo two")
+    parser.add_argument("--url", help="address of the daemon (default: where the configuration binds)")
+    parser.add_argument("--auto-rotate", action="store_true", help="look for an upright face in turned photos too")
+    parser.add_argument("--check-quality", action="store_true", help="refuse a covered face")
