@@ -8,16 +8,27 @@ from __future__ import annotations
 import ast
 import hashlib
 import os
+import re
+import shutil
+import ssl
 import subprocess
 import sys
 import tarfile
 import zipfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from daemon.errors import DownloadFailed
 from tools.console import say
 
+if TYPE_CHECKING:
+    from unearth import Link, PackageFinder
+    from unearth.fetchers import PyPIClient
+
 _DEFAULT_INDEX = "https://pypi.org/simple"
+_TRUE = ("1", "true", "yes", "on", "y", "t")
+"""Source: pip, `strtobool`."""
+
 _REMEDY = "Check the network and pip's index settings (pip config list), or copy the file there from another device."
 
 
@@ -33,35 +44,79 @@ def fetch_archive(requirement: str, sha256: str, cache: Path) -> Path:
         DownloadFailed: the index does not have it, cannot be reached, or has another file under that name.
     """
     cache.mkdir(parents=True, exist_ok=True)
+    wanted = _normal(requirement.partition("==")[0])
     for kept in cache.iterdir():
-        if kept.name.lower().startswith(requirement.partition("==")[0].lower()) and _sha256(kept) == sha256:
+        if _normal(kept.name).startswith(wanted) and _sha256(kept) == sha256:
             return kept
     say(f"fetching {requirement} from the package index")
     return _download(requirement, sha256, cache)
 
 
+def _normal(name: str) -> str:
+    """A project's name in one spelling. Source: Python packaging, "Names and normalization"."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 def _download(requirement: str, sha256: str, cache: Path) -> Path:
     from unearth import PackageFinder
-    from unearth.fetchers import PyPIClient
 
     settings = _pip_settings()
-    indexes = [settings.get("index-url", _DEFAULT_INDEX), *settings.get("extra-index-url", "").split()]
-    verify = settings.get("cert") or True
+    indexes, links = _indexes(settings), settings.get("find-links", "").split()
+    if not indexes + links:
+        raise DownloadFailed(f"pip's settings forbid every index, {requirement} is not in {cache}", _REMEDY)
     try:
-        with PyPIClient(timeout=60.0, verify=verify, follow_redirects=True) as client:
-            finder = PackageFinder(client, index_urls=indexes, find_links=settings.get("find-links", "").split())
+        with _client(settings, indexes) as client:
+            finder = PackageFinder(client, index_urls=indexes, find_links=links)
             finder.ignore_compatibility = True
-            found = [
-                match for match in finder.find_matches(requirement) if (match.link.hashes or {}).get("sha256") == sha256
-            ]
-            if not found:
-                raise DownloadFailed(f"the package index has no {requirement} with SHA-256 {sha256}", _REMEDY)
-            kept = finder.download(found[0].link, cache, hashes={"sha256": [sha256]})
-    except DownloadFailed:
-        raise
+            for match in finder.find_matches(requirement):
+                # A folder of archives states no hashes; what comes from there is checked below like everything else.
+                stated = (match.link.hash_option or {}).get("sha256", [sha256])
+                if sha256 in stated and (kept := _downloaded(finder, match.link, sha256, cache)):
+                    return kept
     except Exception as error:
-        raise DownloadFailed(f"{requirement} could not be fetched: {error}", _REMEDY) from error
-    return Path(kept)
+        raise DownloadFailed(f"{requirement} could not be fetched: {_without_secrets(error)}", _REMEDY) from None
+    raise DownloadFailed(f"the package index has no {requirement} with SHA-256 {sha256}", _REMEDY)
+
+
+def _indexes(settings: dict[str, str]) -> list[str]:
+    if settings.get("no-index", "").lower() in _TRUE:
+        return []
+    return [settings.get("index-url", _DEFAULT_INDEX), *settings.get("extra-index-url", "").split()]
+
+
+def _client(settings: dict[str, str], indexes: list[str]) -> PyPIClient:
+    from unearth.auth import MultiDomainBasicAuth
+    from unearth.fetchers import PyPIClient
+
+    cafile = settings.get("cert")
+    return PyPIClient(
+        timeout=60.0,
+        verify=ssl.create_default_context(cafile=cafile) if cafile else True,
+        proxy=settings.get("proxy"),
+        trusted_hosts=settings.get("trusted-host", "").split(),
+        follow_redirects=True,
+        auth=MultiDomainBasicAuth(prompting=False, index_urls=indexes),
+    )
+
+
+def _downloaded(finder: PackageFinder, link: Link, sha256: str, cache: Path) -> Path | None:
+    """The archive in the cache; None where the link leads to another one."""
+    from unearth import HashMismatchError
+
+    try:
+        found = Path(finder.download(link, cache, hashes={"sha256": [sha256]}))
+    except HashMismatchError:
+        return None
+    if found.parent == cache:
+        return found
+    making = cache / f".making-{found.name}"  # unearth leaves what a file:// address names where it is
+    shutil.copyfile(found, making)
+    return making.replace(cache / found.name)
+
+
+def _without_secrets(error: Exception) -> str:
+    """An error's text without the names and passwords that addresses in it may hold."""
+    return re.sub(r"//[^/@\s]+@", "//", str(error))
 
 
 def _pip_settings() -> dict[str, str]:

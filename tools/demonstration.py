@@ -1,0 +1,157 @@
+"""What `tools/quickstart` does once its environment is there: from nothing to two answers, then it keeps serving.
+
+Everything it makes is under `.state/`. The key is the one that the vendor's manual prints: for trying things out only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import yaml
+
+from daemon.app import load_networks
+from daemon.config import CONFIG_VARIABLE, Inference, load_config
+from daemon.errors import DeviceError, EngineRefused
+from daemon.sealed.legacy import PUBLISHED_IV, PUBLISHED_KEY, LegacyFormat, load_legacy_key
+from tools.console import COULD_NOT_RUN, NEEDS_DOING, OK, say, show
+from tools.engines import build_engine
+from tools.samples import sample_photos
+from tools.verify import explain, seal_and_ask
+
+_REPOSITORY = Path(__file__).resolve().parent.parent
+_STATE = _REPOSITORY / ".state"
+_READY_WITHIN_S = 60.0
+
+_PAIRS = (("mated", "obama", "obama2"), ("non-mated", "obama", "biden"))
+_MATED_ABOVE, _NON_MATED_BELOW = 0.7, 0.5
+"""What the two answers must be: the recommended threshold, and the score that one stranger in a hundred reaches."""
+
+
+def write_site(state: Path, port: int) -> Path:
+    """A development key and a configuration like the shipped one, for the CPU and loopback.
+
+    Args:
+        state: folder for both and for the engines.
+        port: where the daemon will listen.
+
+    Returns:
+        The configuration file.
+    """
+    state.mkdir(parents=True, exist_ok=True)
+    key = state / "legacy_key.yaml"
+    key.touch(mode=0o600)
+    key.chmod(0o600)
+    key.write_text(f"key: {PUBLISHED_KEY}\niv: {PUBLISHED_IV}\n", "utf-8")
+    document = yaml.safe_load((_REPOSITORY / "systemd" / "faceverifyd.yaml").read_text("utf-8"))
+    document["server"]["bind"] = [f"127.0.0.1:{port}"]
+    document["sealed"] |= {"legacy": True, "legacy_key": str(key), "allow_published_key": True}
+    networks, engines = str(_REPOSITORY / "trt_engines"), str(state / "engines")
+    document["inference"] |= {"accelerator": "cpu", "networks": networks, "engines": engines}
+    path = state / "faceverifyd.yaml"
+    path.write_text(yaml.safe_dump(document, sort_keys=False), "utf-8")
+    return path
+
+
+def ensure_engines(settings: Inference, cache: Path) -> None:
+    """Engines that load; built only where they do not.
+
+    Raises:
+        DeviceError: a build failed.
+    """
+    try:
+        load_networks(settings)
+    except EngineRefused as missing:
+        say(f"building engines: {missing.args[0]}")
+        for name in (settings.detection, settings.recognition):
+            build_engine(settings.networks / name, settings, cache)
+
+
+@contextmanager
+def serving(config: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A daemon that is ready, for the length of the block.
+
+    Raises:
+        EngineRefused: it did not become ready.
+    """
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", port)) == 0:
+            raise EngineRefused(f"port {port} is taken", "Stop what listens there, or name another: --port N")
+    command = [sys.executable, "-m", "gunicorn", "-c", "python:daemon.gunicorn_conf", "daemon.wsgi:application()"]
+    environment = os.environ | {CONFIG_VARIABLE: str(config)}
+    log = config.with_name("daemon.log")
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, env=environment, cwd=_REPOSITORY, stdout=output, stderr=output)
+    try:
+        _wait_until_ready(process, port, log)
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    until = time.monotonic() + _READY_WITHIN_S
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5):
+                return
+        except (OSError, urllib.error.URLError):
+            time.sleep(0.1)
+    raise EngineRefused(f"the daemon did not become ready:\n{log.read_text('utf-8')}", f"Read {log}, printed above.")
+
+
+def demonstrate(config: Path, port: int, photos: dict[str, bytes]) -> bool:
+    """Verify a mated and a non-mated pair through HTTP, print the answers, and say whether they are right."""
+    key = load_config(config).sealed.legacy_key
+    assert key is not None
+    form, right = LegacyFormat(load_legacy_key(key)), True
+    for kind, first, second in _PAIRS:
+        answer = seal_and_ask(f"http://127.0.0.1:{port}", form, (photos[first], photos[second]), {})
+        show({"pair": f"{kind}: {first}.jpg, {second}.jpg", "answer": answer.body, "meaning": explain(answer)}, False)
+        score = float(answer.body.get("verification_score", -1))
+        right &= score > _MATED_ABOVE if kind == "mated" else 0 <= score < _NON_MATED_BELOW
+    return right
+
+
+def run(args: argparse.Namespace) -> int:
+    """The whole demonstration."""
+    config = write_site(_STATE, args.port)
+    ensure_engines(load_config(config).inference, _STATE / "cache")
+    photos = sample_photos(_STATE / "cache")
+    say(f"starting the daemon on 127.0.0.1:{args.port}")
+    with serving(config, args.port) as process:
+        right = demonstrate(config, args.port, photos)
+        if not args.once:
+            say(f"serving; its journal is {config.with_name('daemon.log')}; stop with Ctrl-C")
+            process.wait()
+    return OK if right else NEEDS_DOING
+
+
+def main() -> int:
+    """Parse the command line and run; its exit code."""
+    parser = argparse.ArgumentParser(prog="tools/quickstart", description=__doc__)
+    parser.add_argument("--once", action="store_true", help="stop after the answers")
+    parser.add_argument("--port", type=int, default=3000, help="where the daemon listens (default: 3000)")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return run(parser.parse_args())
+    except DeviceError as error:
+        say(f"quickstart: {error}")
+        return COULD_NOT_RUN
+    except KeyboardInterrupt:
+        return OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())
