@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import resource
 import socket
+import time
+from contextlib import suppress
 from typing import Any
 
 import falcon
@@ -18,15 +20,49 @@ from gunicorn.workers.gthread import ThreadWorker
 from daemon.api.exchange import new_request_id
 from daemon.api.responses import INTERNAL_ERROR, Answer, answer_to, raw_answer
 from daemon.audit import Journal
-from daemon.config import Server, config_path, load_config
-from daemon.errors import InvalidArgument
+from daemon.config import Config, Server, config_path, load_config
+from daemon.errors import ConfigurationRefused, InvalidArgument
+
+_LOAD_REFUSED = 4
+"""Exit status for a configuration that must not be served. Source: gunicorn's arbiter, `APP_LOAD_ERROR`."""
 
 
 class ContractWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
-    """A threaded worker whose own error answers are the contract's.
+    """A threaded worker whose own error answers are the contract's, and whose threads no sender can hold.
 
-    gunicorn would send HTML, and log what it could not parse, which may be a photo.
+    gunicorn would send HTML, and log what it could not parse, which may be a photo; and it would wait for ever for the
+    rest of a request that was begun.
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - gunicorn's own
+        super().__init__(*args, **kwargs)
+        self._began_s: dict[Any, float] = {}
+
+    def handle(self, conn: Any) -> Any:  # noqa: ANN401 - gunicorn's TConn
+        """Serve one request of a connection; `notify` watches how long it takes to arrive."""
+        self._began_s[conn] = time.monotonic()
+        try:
+            return super().handle(conn)
+        finally:
+            del self._began_s[conn]
+
+    def notify(self) -> None:
+        """Once a second: no more reading from who has not sent a whole request within the deadline.
+
+        A request that has arrived is not harmed: its answer is still sent.
+        """
+        super().notify()
+        latest_s = time.monotonic() - _CONFIG.admission.deadline_s
+        for conn, began_s in list(self._began_s.items()):
+            if began_s < latest_s:
+                with suppress(OSError):  # it has gone already
+                    conn.sock.shutdown(socket.SHUT_RD)
+
+    def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:  # noqa: ANN401 - gunicorn's TConn
+        try:
+            return bool(super()._keepalive_after(conn, keepalive))
+        except ParseException:  # the rest of a body that was answered unread; a second answer would be one too many
+            return False
 
     def handle_error(self, _req: object, client: socket.socket, _addr: object, exc: BaseException) -> None:
         """Answer a request that never reached the application."""
@@ -71,4 +107,13 @@ def _settings(server: Server) -> dict[str, Any]:
     }
 
 
-globals().update(_settings(load_config(config_path(os.environ)).server))
+def _configuration() -> Config:
+    try:
+        return load_config(config_path(os.environ))
+    except ConfigurationRefused as error:
+        Journal().write("start_refused", error=type(error).__name__, reason=str(error.args[0]), remedy=error.remedy)
+        raise SystemExit(_LOAD_REFUSED) from None
+
+
+_CONFIG = _configuration()
+globals().update(_settings(_CONFIG.server))

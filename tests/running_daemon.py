@@ -20,6 +20,7 @@ import yaml
 from daemon.api.verification import PATH
 
 _READY_WITHIN_S = 60.0
+_REPOSITORY = Path(__file__).resolve().parent.parent
 _FORM = "application/x-www-form-urlencoded"
 
 
@@ -53,22 +54,33 @@ class RunningDaemon:
         port: where it listens.
         log: file with everything it printed.
         process: gunicorn's master.
+
+    Args:
+        config: the configuration; its bind address is replaced.
+        log: file for everything it prints.
+        environment: variables beyond those of the tests.
+        folder: where it runs.
     """
 
-    def __init__(self, config: Path, log: Path, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, config: Path, log: Path, environment: dict[str, str] | None = None, folder: Path = _REPOSITORY
+    ) -> None:
         self.port = free_port()
         self.log = log
+        self._folder = folder
         document = yaml.safe_load(config.read_text())
         document["server"]["bind"] = [f"127.0.0.1:{self.port}"]
         config.write_text(yaml.safe_dump(document))
-        self._environment = os.environ | {"FACEVERIFYD_CONFIG": str(config)} | (environment or {})
+        self._environment = os.environ | {
+            "FACEVERIFYD_CONFIG": str(config),
+            "PYTHONPATH": str(_REPOSITORY),
+            **(environment or {}),
+        }
 
     def __enter__(self) -> RunningDaemon:
         command = [sys.executable, "-m", "gunicorn", "-c", "python:daemon.gunicorn_conf", "daemon.wsgi:application()"]
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                command, env=self._environment, stdout=log, stderr=log, cwd=Path(__file__).resolve().parent.parent
-            )
+            self.process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log, cwd=self._folder)
         self._wait()
         return self
 
@@ -90,6 +102,18 @@ class RunningDaemon:
     ) -> None:
         self.process.terminate()
         self.process.wait(timeout=60)
+
+    @property
+    def worker(self) -> int:
+        """Process id of the one worker."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        assert len(children) == 1, f"one worker, not {children}"
+        return int(children[0])
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """The journal's lines so far; what gunicorn itself printed is no JSON and left out."""
+        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
 
     @property
     def url(self) -> str:
@@ -118,9 +142,10 @@ class RunningDaemon:
         return self.request("POST", PATH, urlencode(form).encode(), {"Content-Type": _FORM} | (headers or {}))
 
     def raw(self, request: bytes) -> bytes:
-        """Send bytes as they are, and read until the daemon closes the connection."""
+        """Send bytes as they are and no more, and read until the daemon closes the connection."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
             connection.sendall(request)
+            connection.shutdown(socket.SHUT_WR)
             parts = []
             while part := connection.recv(65536):
                 parts.append(part)

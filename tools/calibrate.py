@@ -1,8 +1,14 @@
-"""`fvctl calibrate`: measures what comparison scores mean, on all pairs of a labelled folder.
+"""`fvctl calibrate`: measures what comparison scores mean, on all pairs of a labelled folder or on a pair list.
 
 Writes `calibration.yaml`: the map from comparison score to verification score, so that a threshold t on the latter
 has the false match rate 10^(3 - 10 t); false match and false non-match rates at the contract's thresholds, with
-intervals; counts; and the hashes of the networks it was measured with.
+intervals; counts; and the hashes of the networks it was measured with. An interrupted run goes on where it was.
+
+With `--check FILE` nothing is written: an existing calibration is measured on another set, and the exit code is 1 where
+a point of the table is off by more than the allowed factor.
+
+    fvctl calibrate PHOTOS --name "our cameras" --out calibration.yaml --report report.html
+    fvctl calibrate PHOTOS --name "other people" --check calibration.yaml
 """
 
 from __future__ import annotations
@@ -12,134 +18,87 @@ import dataclasses
 from datetime import datetime, timezone
 from pathlib import Path
 
-import cv2
-import numpy as np
 import yaml
 
 from daemon import __version__
-from daemon.app import load_networks, make_detector, make_recogniser
 from daemon.config import load_config
-from daemon.records import Floats
-from daemon.score.calibration import Calibration, CalibrationRecord, DataSet, ErrorRate, load_calibration
-from tools.console import OK, say, show_rows
-from tools.error_rates import Doubles, Labels, PairScores, fmr_intervals, pair_scores
-from tools.extraction import face_crops, labelled_photos
-from tools.tail import ParetoTail, fit_tail
+from daemon.errors import ConfigurationRefused
+from daemon.score.calibration import CalibrationRecord, DataSet, load_calibration
+from tools.console import NEEDS_DOING, OK, say, show_rows
+from tools.error_rates import best_accuracy
+from tools.extraction import labelled_photos, listed_pairs
+from tools.mapping import Evidence, all_pairs, fit_map, only_listed, rates_at, threshold_cosines
+from tools.measurement import Measured, measure
+from tools.report import write_report
 
-THRESHOLDS = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-"""Source: CONTRACT, section 2."""
+_ALLOWED_FACTORS = {0.4: 1.5, 0.5: 1.5, 0.6: 1.5, 0.7: 1.5, 0.8: 2.0, 0.9: 3.0}
+"""How far a measured false match rate may be from the declared one, by threshold: fewer pairs, wider."""
 
-_TAIL_START_FMR = 1e-3
-"""Above this rate pairs are counted, below it the tail's model speaks. Measured: trt_engines/sface/README.md."""
-
-_COUNTED_MIN = 10
-"""Fewer pairs than this above a threshold say too little: the rate there is called extrapolated."""
-
-_KNOT_STEP = 0.01
-_LOWEST_SCORE = 0.3
-"""Verification score at a false match rate of 1."""
-
-_BATCH = 16
-
-
-def fmr_at(score: float) -> float:
-    """False match rate of a threshold. Source: CONTRACT, section 2."""
-    return float(10 ** (3 - 10 * score))
-
-
-def knots(pairs: PairScores, tail: ParetoTail) -> tuple[tuple[float, float], ...]:
-    """The map's knots: comparison score and verification score, both rising, from -1 to 1."""
-    found = [(-1.0, _LOWEST_SCORE)]
-    for score in np.arange(_LOWEST_SCORE + _KNOT_STEP, 1 + _KNOT_STEP / 2, _KNOT_STEP):
-        fmr = fmr_at(float(score))
-        cosine = tail.cosine_at(fmr) if fmr <= tail.start_fmr else pairs.cosine_at(fmr)
-        if found[-1][0] + 1e-6 < cosine < 1:
-            found.append((round(float(cosine), 6), round(float(score), 6)))
-    return (*found, (1.0, 1.0))
-
-
-def _embeddings(args: argparse.Namespace) -> tuple[Floats, list[str], int, tuple[str, str]]:
-    """Embeddings of all photos with a face, their identities, failures to acquire, and the networks' hashes."""
-    cv2.setNumThreads(1)
-    networks = load_networks(load_config(args.config).inference)
-    photos = labelled_photos(args.photos)
-    recogniser = make_recogniser(networks)
-    crops = list(face_crops([photo.path for photo in photos], make_detector(networks), args.threads))
-    known = [(photo.identity, crop) for photo, crop in zip(photos, crops, strict=True) if crop is not None]
-    say(f"embedding {len(known)} faces, {len(photos) - len(known)} failures to acquire")
-    rows = [
-        portrait.embedding
-        for start in range(0, len(known), _BATCH)
-        for portrait in recogniser.embed([crop for _, crop in known[start : start + _BATCH]])
-    ]
-    hashes = (networks.detection.model_hash, networks.recognition.model_hash)
-    return np.stack(rows), [identity for identity, _ in known], len(photos) - len(known), hashes
-
-
-def measure(
-    embeddings: Floats, identities: Labels, seed: int
-) -> tuple[PairScores, tuple[tuple[float, float], ...], tuple[ErrorRate, ...]]:
-    """All that a calibration says of a set's embeddings.
-
-    Args:
-        embeddings: float32 (n, d), rows of length 1.
-        identities: intp (n,).
-        seed: of the bootstrap.
-
-    Returns:
-        Scores of all pairs, the map's knots, and the error rates at the contract's thresholds.
-    """
-    rough = pair_scores(embeddings, identities, 0)
-    pairs = pair_scores(embeddings, identities, max(2, round(_TAIL_START_FMR * rough.non_mated_count)))
-    table = knots(pairs, fit_tail(pairs.tail, len(pairs.tail) / pairs.non_mated_count))
-    cosines = np.interp(THRESHOLDS, [score for _, score in table], [cosine for cosine, _ in table])
-    intervals = fmr_intervals(embeddings, identities, cosines, seed)
-    return pairs, table, tuple(_rates(pairs, cosines, intervals))
-
-
-def _rates(pairs: PairScores, cosines: Doubles, intervals: list[tuple[float, float]]) -> list[ErrorRate]:
-    return [
-        ErrorRate(
-            threshold=threshold,
-            cosine=round(float(cosine), 6),
-            fmr=pairs.fmr(cosine),
-            fmr_interval=interval,
-            fnmr=round(pairs.fnmr(cosine, once=False), 6),
-            fnmr_one_pair=round(pairs.fnmr(cosine, once=True), 6),
-            extrapolated=fmr_at(threshold) * pairs.non_mated_count < _COUNTED_MIN,
-        )
-        for threshold, cosine, interval in zip(THRESHOLDS, cosines, intervals, strict=True)
-    ]
+_DECIDABLE_PAIRS = 10
+"""Where fewer pairs than this are expected above a threshold, the set is too small to say anything."""
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure, write the calibration, and read it back as the daemon would."""
-    embeddings, names, failures, hashes = _embeddings(args)
-    _, identities = np.unique(names, return_inverse=True)
-    say(f"comparing all pairs of {len(embeddings)} faces")
-    pairs, table, rates = measure(embeddings, identities, args.seed)
+    """Measure and write, or check."""
+    if (args.out is None) == (args.check is None):
+        raise ConfigurationRefused("name either --out or --check", "fvctl calibrate --help")
+    photos = labelled_photos(args.photos)
+    pairs = listed_pairs(args.pairs, args.photos) if args.pairs else None
+    settings = load_config(args.config).inference
+    if pairs is not None:
+        named = {path for pair in pairs for path in (pair.first, pair.second)}
+        photos = [photo for photo in photos if photo.path in named]
+    measured = measure(photos, settings, args.work or settings.engines.parent / "measured", args.threads)
+    say(f"{len(measured.photos)} faces, {len(measured.failures)} failures to acquire; comparing pairs")
+    evidence = all_pairs(measured, args.seed) if pairs is None else only_listed(measured, pairs, args.seed)
+    return _check(args, measured, evidence) if args.check else _write(args, measured, evidence)
+
+
+def _write(args: argparse.Namespace, measured: Measured, evidence: Evidence) -> int:
+    knots = fit_map(evidence.pairs)
     record = CalibrationRecord(
-        detection=hashes[0],
-        recognition=hashes[1],
+        detection=measured.hashes[0],
+        recognition=measured.hashes[1],
         tool=f"fvctl calibrate {__version__}",
         made_utc=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        data=DataSet(
-            name=args.name,
-            identities=len(set(names)),
-            photos=len(names),
-            failures_to_acquire=failures,
-            mated_pairs=len(pairs.mated),
-            non_mated_pairs=pairs.non_mated_count,
-        ),
-        error_rates=rates,
-        knots=table,
+        data=_data_set(args.name, measured, evidence),
+        error_rates=rates_at(evidence, threshold_cosines(knots)),
+        knots=knots,
     )
     write_calibration(args.out, record)
-    show_rows([_row(rate) for rate in load_calibration(args.out, *hashes).record.error_rates], args.json)
+    load_calibration(args.out, *measured.hashes)
+    if args.report:
+        write_report(args.report, record, measured, evidence)
+    _show(record, args.json)
     return OK
 
 
-def write_calibration(path: Path, record: CalibrationRecord) -> Calibration:
+def _check(args: argparse.Namespace, measured: Measured, evidence: Evidence) -> int:
+    existing = load_calibration(args.check, *measured.hashes).record
+    rates = rates_at(evidence, threshold_cosines(existing.knots))
+    data = _data_set(args.name, measured, evidence)
+    record = dataclasses.replace(existing, data=data, error_rates=rates)
+    if args.report:
+        write_report(args.report, record, measured, evidence)
+    _show(record, args.json)
+    if args.pairs:
+        accuracy, cosine = best_accuracy(evidence.pairs)
+        say(f"accuracy {accuracy:.2%} at the best comparison score, {cosine:.3f}")
+    return NEEDS_DOING if any(_verdict(rate.threshold, rate.fmr, data) == "off" for rate in rates) else OK
+
+
+def _data_set(name: str, measured: Measured, evidence: Evidence) -> DataSet:
+    return DataSet(
+        name=name,
+        identities=len({photo.identity for photo in measured.photos}),
+        photos=len(measured.photos),
+        failures_to_acquire=len(measured.failures),
+        mated_pairs=len(evidence.pairs.mated),
+        non_mated_pairs=evidence.pairs.non_mated_count,
+    )
+
+
+def write_calibration(path: Path, record: CalibrationRecord) -> None:
     """The record as a file, whole or not at all."""
     plain = dataclasses.asdict(record)
     plain["error_rates"] = [{**rate, "fmr_interval": list(rate["fmr_interval"])} for rate in plain["error_rates"]]
@@ -147,27 +106,47 @@ def write_calibration(path: Path, record: CalibrationRecord) -> Calibration:
     making = path.with_suffix(".making")
     making.write_text(yaml.safe_dump(plain, sort_keys=False, default_flow_style=None), "utf-8")
     making.replace(path)
-    return Calibration(record)
 
 
-def _row(rate: ErrorRate) -> dict[str, object]:
-    low, high = rate.fmr_interval
-    return {
-        "threshold": rate.threshold,
-        "declared FMR": f"{fmr_at(rate.threshold):.0e}",
-        "measured FMR": f"{rate.fmr:.2e}",
-        "95 % interval": f"{low:.2e} to {high:.2e}",
-        "FNMR": f"{rate.fnmr:.2%}",
-        "FNMR, one pair": f"{rate.fnmr_one_pair:.2%}",
-        "cosine": rate.cosine,
-        "extrapolated": "yes" if rate.extrapolated else "no",
-    }
+def _verdict(threshold: float, fmr: float, data: DataSet) -> str:
+    declared, factor = declared_fmr(threshold), _ALLOWED_FACTORS[threshold]
+    if declared * data.non_mated_pairs < _DECIDABLE_PAIRS:
+        return "too few pairs"
+    return "holds" if declared / factor <= fmr <= declared * factor else "off"
+
+
+def declared_fmr(threshold: float) -> float:
+    """False match rate of a threshold. Source: CONTRACT, section 2."""
+    return float(10 ** (3 - 10 * threshold))
+
+
+def _show(record: CalibrationRecord, as_json: bool) -> None:
+    rows = []
+    for rate in record.error_rates:
+        low, high = rate.fmr_interval
+        rows.append(
+            {
+                "threshold": rate.threshold,
+                "declared_fmr": f"{declared_fmr(rate.threshold):.0e}",
+                "measured_fmr": f"{rate.fmr:.2e}",
+                "interval_95": f"{low:.2e} to {high:.2e}",
+                "verdict": _verdict(rate.threshold, rate.fmr, record.data),
+                "fnmr": f"{rate.fnmr:.2%}",
+                "fnmr_one_pair": f"{rate.fnmr_one_pair:.2%}",
+                "cosine": rate.cosine,
+            }
+        )
+    show_rows(rows, as_json)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The sub-command's own arguments."""
-    parser.add_argument("photos", type=Path, help="folder with one folder per identity")
+    parser.add_argument("photos", type=Path, help="folder with one folder per identity, or with an index.csv")
     parser.add_argument("--name", required=True, help="name of the set, for the record")
-    parser.add_argument("--out", type=Path, required=True, help="file to write, usually calibration.yaml")
+    parser.add_argument("--out", type=Path, help="file to write, usually calibration.yaml")
+    parser.add_argument("--check", type=Path, help="calibration to measure instead of making one")
+    parser.add_argument("--pairs", type=Path, help="CSV with columns mated, a, b: compare these pairs only")
+    parser.add_argument("--report", type=Path, help="HTML file to write, with plots")
+    parser.add_argument("--work", type=Path, help="folder that keeps embeddings (default: beside the engines)")
     parser.add_argument("--seed", type=int, default=1, help="of the bootstrap")
     parser.add_argument("--threads", type=int, default=2)

@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 OK, NEEDS_DOING, COULD_NOT_RUN, WRONG_USAGE = 0, 1, 2, 64
 """Exit codes. Source: STYLE, Tools; 64 is EX_USAGE of sysexits.h."""
@@ -21,8 +22,8 @@ T = TypeVar("T")
 _PLAIN_EVERY = 500
 """Items between two lines of progress where the output is no terminal."""
 
-_errors = Console(stderr=True, highlight=False, soft_wrap=True)
-_output = Console(highlight=False, soft_wrap=True)
+_errors = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+_output = Console(highlight=False, soft_wrap=True, emoji=False)
 
 
 def say(text: str) -> None:
@@ -40,13 +41,14 @@ def show(fields: dict[str, Any], as_json: bool) -> None:
 
 
 def show_rows(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
-    """A table of results, or a JSON list with the same fields."""
+    """A table of results, or a JSON list with the same fields; a field that a row lacks is empty in the table."""
     if as_json or not rows:
         sys.stdout.write(json.dumps(list(rows), indent=2, default=str) + "\n" if as_json else "nothing\n")
         return
-    table = Table(*rows[0], box=None, pad_edge=False)
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    table = Table(*(Column(name, overflow="fold") for name in names), box=None, pad_edge=False)
     for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
+        table.add_row(*(Text(str(row.get(name, ""))) for name in names))
     _output.print(table)
 
 

@@ -15,7 +15,7 @@ import io
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -135,16 +135,16 @@ def _publish(engines: Path, record: EngineRecord, files: dict[str, bytes], netwo
     with _locked(engines):
         making = Path(tempfile.mkdtemp(prefix=".making-", dir=engines))
         try:
+            _remove(engines.glob(".*-*"), making)  # what an interrupted build left
             described = yaml.safe_dump(
                 {**dataclasses.asdict(record), "accelerator": record.accelerator.value}, sort_keys=False
             )
             for name, content in {**files, RECORD_FILE: described.encode()}.items():
                 _write_durably(making / name, content)
             check_golden(network, making / GOLDEN_FILE)
-            folder = engines / f"{record.name}-{record.identity[:_SHORT]}"
-            if folder.exists():  # the same identity built again: move the old one aside first
-                folder.rename(making / "replaced")
-                (making / "replaced").rename(engines / f".replaced-{making.name}")
+            # A name of its own, so that the same identity built again leaves the one that serves where it is.
+            same = f"{record.name}-{record.identity[:_SHORT]}"
+            folder = engines / f"{same}{making.name.removeprefix('.making')}"
             making.rename(folder)
             _sync(engines)
             link = engines / f".link-{record.name}"
@@ -152,9 +152,15 @@ def _publish(engines: Path, record: EngineRecord, files: dict[str, bytes], netwo
             link.symlink_to(folder.name)
             link.replace(engines / record.name)
             _sync(engines)
+            _remove(engines.glob(f"{same}*"), folder)
         finally:
-            for leftover in (making, engines / f".replaced-{making.name}"):
-                shutil.rmtree(leftover, ignore_errors=True)
+            shutil.rmtree(making, ignore_errors=True)
+
+
+def _remove(folders: Iterable[Path], but: Path) -> None:
+    for folder in folders:
+        if folder != but and folder.is_dir() and not folder.is_symlink():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
@@ -209,7 +215,9 @@ def _list(settings: Inference, as_json: bool) -> int:
     from daemon.config import read_yaml
 
     rows = []
-    for folder in sorted(settings.engines.glob("*-*")):
+    for folder in sorted(settings.engines.glob("[!.]*-*")):
+        if folder.is_symlink():
+            continue
         record = read_yaml(folder / RECORD_FILE, EngineRecord)
         current = (settings.engines / record.name).resolve() == folder.resolve()
         rows.append(_row(record) | {"current": "yes" if current else "no"})

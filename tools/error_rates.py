@@ -19,6 +19,9 @@ Labels = npt.NDArray[np.intp]
 _BLOCK = 2048
 _BIN = 1e-4
 _BINS = round(2 / _BIN)
+_ROUNDING = 1e-6
+"""A bin's lower edge belongs to the bin, whatever dividing by 0.0001 makes of it; in bins, and in pairs."""
+
 _GROUPS_MAX = 2000
 """Identities are resampled in at most this many groups: the interval hardly widens, the memory stays bounded."""
 
@@ -54,10 +57,11 @@ class PairScores:
 
     def cosine_at(self, fmr: float) -> float:
         """Least comparison score at which the false match rate is at most fmr, read off the pairs themselves."""
-        count = fmr * self.non_mated_count
+        count = int(fmr * self.non_mated_count + _ROUNDING)
         if count < len(self.tail):
-            return float(self.tail[max(0, int(count) - 1)])
-        above = np.cumsum(self.non_mated[::-1])[::-1]
+            higher = self.tail[self.tail > self.tail[count]]
+            return float(higher[-1] if len(higher) else np.nextafter(self.tail[0], np.inf))
+        above = np.append(np.cumsum(self.non_mated[::-1])[::-1], 0)
         return float(np.flatnonzero(above <= count)[0] * _BIN - 1)
 
     def fnmr(self, cosine: float, once: bool) -> float:
@@ -67,7 +71,7 @@ class PairScores:
 
 
 def _bin(cosines: npt.NDArray[np.floating]) -> npt.NDArray[np.intp]:
-    return np.asarray(np.clip((cosines + 1) / _BIN, 0, _BINS - 1), np.intp)
+    return np.asarray(np.clip((cosines + 1) / _BIN + _ROUNDING, 0, _BINS - 1), np.intp)
 
 
 def pair_scores(embeddings: Floats, identities: Labels, tail_count: int) -> PairScores:
@@ -93,9 +97,55 @@ def pair_scores(embeddings: Floats, identities: Labels, tail_count: int) -> Pair
     return PairScores(histogram, tail, np.sort(np.concatenate(mated)), _once(embeddings, identities))
 
 
+def listed_scores(scores: Doubles, mated: npt.NDArray[np.bool_]) -> PairScores:
+    """The pairs of a list, as if they were all there are.
+
+    Args:
+        scores: float64 (n,): comparison score of each pair.
+        mated: bool (n,).
+    """
+    apart, together = np.sort(scores[~mated])[::-1], np.sort(scores[mated])
+    return PairScores(np.bincount(_bin(apart), minlength=_BINS).astype(np.int64), apart, together, together)
+
+
+def listed_intervals(scores: Doubles, cosines: Doubles, seed: int) -> list[tuple[float, float]]:
+    """95 % interval of the share of listed scores at or above each comparison score, by bootstrap over pairs."""
+    random = np.random.default_rng(seed)
+    drawn = random.choice(scores, (_REPLICAS, len(scores)))
+    rates = [(drawn >= cosine).mean(axis=1) for cosine in cosines]
+    return [(float(np.quantile(rate, 0.025)), float(np.quantile(rate, 0.975))) for rate in rates]
+
+
+def best_accuracy(pairs: PairScores) -> tuple[float, float]:
+    """Share of listed pairs told apart rightly at the best comparison score, and that score."""
+    apart, together = np.sort(pairs.tail), pairs.mated
+    places = np.unique(np.concatenate([apart, together]))
+    right = np.searchsorted(apart, places) + len(together) - np.searchsorted(together, places)
+    best = int(np.argmax(right))
+    return float(right[best] / (len(apart) + len(together))), float(places[best])
+
+
+def extreme_pairs(
+    embeddings: Floats, identities: Labels, count: int
+) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """The mated pairs that look least alike and the non-mated pairs that look most alike, the worst first."""
+    worst: tuple[list[tuple[float, int, int]], list[tuple[float, int, int]]] = ([], [])
+    for start in range(0, len(embeddings), _BLOCK):
+        scores = embeddings[start : start + _BLOCK] @ embeddings[start:].T
+        later = np.arange(scores.shape[1])[None] > np.arange(scores.shape[0])[:, None]
+        same = identities[start : start + _BLOCK][:, None] == identities[start:][None]
+        for kept, cost, among in ((worst[0], scores, later & same), (worst[1], -scores, later & ~same)):
+            flat = np.where(among, cost, np.inf).ravel()
+            nearest = np.argpartition(flat, min(count, len(flat) - 1))[:count]
+            places = [np.unravel_index(place, scores.shape) for place in nearest if np.isfinite(flat[place])]
+            kept += [(float(cost[place]), start + int(place[0]), start + int(place[1])) for place in places]
+            kept[:] = sorted(kept)[:count]
+    return [pair[1:] for pair in worst[0]], [pair[1:] for pair in worst[1]]
+
+
 def _once(embeddings: Floats, identities: Labels) -> Doubles:
     first_two = [np.flatnonzero(identities == identity)[:2] for identity in np.unique(identities)]
-    pairs = np.array([pair for pair in first_two if len(pair) == 2]).reshape(-1, 2)
+    pairs = np.array([pair for pair in first_two if len(pair) == 2], np.intp).reshape(-1, 2)
     return np.sort(np.einsum("nd,nd->n", embeddings[pairs[:, 0]], embeddings[pairs[:, 1]]).astype(np.float64))
 
 

@@ -74,7 +74,7 @@ def _download(requirement: str, sha256: str, cache: Path) -> Path:
                 if sha256 in stated and (kept := _downloaded(finder, match.link, sha256, cache)):
                     return kept
     except Exception as error:
-        raise DownloadFailed(f"{requirement} could not be fetched: {_without_secrets(error)}", _REMEDY) from None
+        raise DownloadFailed(f"{requirement} could not be fetched: {_without_secrets(error)}", _REMEDY) from error
     raise DownloadFailed(f"the package index has no {requirement} with SHA-256 {sha256}", _REMEDY)
 
 

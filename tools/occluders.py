@@ -180,7 +180,7 @@ def clear_spectacles(crop: Bytes, random: Random) -> Bytes:
             cv2.rectangle(drawn, (x - size[0], y - size[1]), (x + size[0], y + size[1]), tone, thick, cv2.LINE_AA)
         if random.random() < 0.3:
             gleam = _ellipse((x, y), (size[0] - 2, size[1] - 2))[..., None] * random.uniform(0.05, 0.3)
-            drawn = (drawn * (1 - gleam) + 235 * gleam).astype(np.uint8)
+            drawn = np.asarray(drawn * (1 - gleam) + 235 * gleam, np.uint8)
     cv2.line(drawn, (50, 50), (62, 50), tone, thick, cv2.LINE_AA)
     return drawn
 

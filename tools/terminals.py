@@ -28,16 +28,25 @@ def load(path: Path) -> tuple[TerminalRecord, ...]:
 
 
 def store(path: Path, terminals: tuple[TerminalRecord, ...]) -> None:
-    """Replace the file, whole or not at all; only its owner may read it."""
+    """Replace the file, whole or not at all; only its owner may read it.
+
+    Raises:
+        ConfigurationRefused: the file cannot be written.
+    """
     plain = {"terminals": [dataclasses.asdict(record) for record in terminals]}
     making = path.with_suffix(".making")
-    making.unlink(missing_ok=True)
-    descriptor = os.open(making, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(yaml.safe_dump(plain, sort_keys=False))
-        file.flush()
-        os.fsync(file.fileno())
-    making.replace(path)
+    try:
+        making.unlink(missing_ok=True)
+        descriptor = os.open(making, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(yaml.safe_dump(plain, sort_keys=False))
+            file.flush()
+            os.fsync(file.fileno())
+        making.replace(path)
+    except OSError as error:
+        raise ConfigurationRefused(
+            f"{path} cannot be written: {error.strerror}", "Make its folder, or run fvctl as the file's owner."
+        ) from error
 
 
 def _add(path: Path, name: str, as_json: bool) -> None:

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from daemon.config import Accelerator, Policy
+from daemon.errors import ConfigurationRefused
 from daemon.face.alignment import PLACES
 from daemon.face.network import as_batch
 from daemon.inference import Target, open_network
@@ -116,7 +117,7 @@ def fit_logistic(features: Doubles, visible: Doubles) -> tuple[Doubles, float]:
 def _feature_source(args: argparse.Namespace) -> Features:
     model, manifest = headless_model(args.networks / args.network, args.cache)
     if manifest.occlusion is None:
-        raise SystemExit(f"{args.network} names no occlusion feature in its manifest")
+        raise ConfigurationRefused(f"{args.network} names no occlusion feature", "Add `occlusion` to its manifest.")
     target = Target(accelerator=Accelerator.CPU, policy=Policy.STRICT, threads=args.threads)
     network = open_network(with_output(model, manifest.occlusion.feature), manifest, target)
     return lambda crops: next(iter(network.run(as_batch(crops, manifest.preprocessing)).values()))

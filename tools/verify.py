@@ -18,13 +18,15 @@ from daemon.api.verification import PATH
 from daemon.config import load_config
 from daemon.errors import ConfigurationRefused
 from daemon.sealed.legacy import LegacyFormat, load_legacy_key
-from tools.calibrate import fmr_at
+from tools.calibrate import declared_fmr
 from tools.console import NEEDS_DOING, OK, show
 
 RECOMMENDED_THRESHOLD = 0.7
 """Source: CONTRACT, section 2."""
 
 _TIMEOUT_S = 60.0
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Asks the daemon itself: a proxy named in the environment is for the internet, and sees no photos."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ def ask(url: str, form: dict[str, str], token: str | None = None) -> Answered:
         token: bearer token of a terminal.
 
     Raises:
-        ConfigurationRefused: no daemon answers there.
+        ConfigurationRefused: no daemon answers there, or something that is none.
     """
     if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
         raise ConfigurationRefused(
@@ -62,12 +64,12 @@ def ask(url: str, form: dict[str, str], token: str | None = None) -> Answered:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     request = urllib.request.Request(url.rstrip("/") + PATH, urllib.parse.urlencode(form).encode(), headers)  # noqa: S310
     try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:  # noqa: S310 - scheme checked above
+        with _DIRECT.open(request, timeout=_TIMEOUT_S) as response:
             return _answered(response.status, response.headers, response.read())
     except urllib.error.HTTPError as error:
         with error:
             return _answered(error.code, error.headers, error.read())
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, http.client.HTTPException, ValueError) as error:
         raise ConfigurationRefused(
             f"no daemon answers at {url}: {error}", "Start it, or name another with --url."
         ) from error
@@ -84,7 +86,7 @@ def explain(answer: Answered) -> str:
         return f"not compared: {answer.body['message']}{about}"
     score = float(answer.body["verification_score"])
     if score > RECOMMENDED_THRESHOLD:
-        odds = round(1 / fmr_at(score))
+        odds = round(1 / declared_fmr(score))
         return f"the same person, by the recommended threshold; about 1 in {odds:,} strangers scores as high"
     return f"not the same person, by the recommended threshold of {RECOMMENDED_THRESHOLD}"
 

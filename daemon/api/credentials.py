@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 import threading
 from collections.abc import Callable
 from typing import Annotated
@@ -110,4 +111,4 @@ class RateLimit:
             allowed = left >= 1
             self._buckets[terminal] = (left - 1 if allowed else left, now)
         if not allowed:
-            raise RateLimited("rate limit exceeded", max(1, round((1 - left) / self._rate_per_s)))
+            raise RateLimited("rate limit exceeded", max(1, math.ceil((1 - left) / self._rate_per_s)))

@@ -89,7 +89,11 @@ def _from_multipart(request: falcon.Request, length: int) -> Parameters:
     try:
         form = handler.deserialize(request.bounded_stream, request.content_type, length)
         return [(part.name or "", _text(part.get_data())) for part in form]
-    except falcon.HTTPError:
+    except (
+        falcon.HTTPError,
+        UnicodeDecodeError,
+        OSError,
+    ):  # UnicodeDecodeError: in a name; OSError: the sender has gone
         raise InvalidArgument("the body is not a multipart form") from None
 
 
@@ -101,7 +105,10 @@ _READERS: dict[str, Callable[[falcon.Request, int], Parameters]] = {
 
 
 def _whole_body(request: falcon.Request, length: int) -> bytes:
-    body = bytes(request.bounded_stream.read(length))
+    try:
+        body = bytes(request.bounded_stream.read(length))
+    except OSError:  # the sender has gone; that is no fault of the device
+        body = b""
     if len(body) != length:
         raise InvalidArgument("the body ended early")
     return body

@@ -96,7 +96,9 @@ def test_daemon_is_ours_and_not_the_package_index_one() -> None:
     assert Path(daemon.__file__).parent == REPOSITORY / "daemon"
 
 
-@pytest.mark.parametrize("folder", ["trt_engines", "systemd", "tests", "tools", "trt_engines/yunet", "trt_engines/sface"])
+@pytest.mark.parametrize(
+    "folder", ["trt_engines", "systemd", "tests", "tools", "trt_engines/yunet", "trt_engines/sface"]
+)
 def test_every_folder_opens_with_a_readme_of_one_screen(folder: str) -> None:
     assert 3 <= _lines(REPOSITORY / folder / "README.md") <= 80
 

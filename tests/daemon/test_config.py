@@ -1,0 +1,185 @@
+"""Configuration: every fault is named, nothing is guessed, contradictions are refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from daemon.config import Admission, Config, config_path, is_loopback, load_config, read_yaml
+from daemon.errors import ConfigurationRefused
+from tests.conftest import REPOSITORY, Site
+
+
+@pytest.fixture
+def folder(tmp_path: Path, engines: Path) -> Site:
+    """A site of this test's own; its engines are not built."""
+    return Site(tmp_path, engines)
+
+
+def _refusal(path: Path) -> str:
+    with pytest.raises(ConfigurationRefused) as refused:
+        load_config(path)
+    return str(refused.value)
+
+
+def _written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "admission.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_the_shipped_file_has_the_contract_s_limits() -> None:
+    # Source: CONTRACT, section 4: 1 byte to 5 MiB, 8 to 5,000 px; section 2: body limit 16 MiB.
+    config = read_yaml(REPOSITORY / "systemd" / "faceverifyd.yaml", Config)
+    photo = config.photo
+    assert (photo.min_side_px, photo.max_side_px, photo.max_bytes) == (8, 5000, 5 * 1024 * 1024)
+    assert config.server.body_limit_bytes == 16 * 1024 * 1024
+
+
+def test_the_shipped_file_opens_nothing_and_has_to_be_completed() -> None:
+    assert "sealed.legacy" in _refusal(REPOSITORY / "systemd" / "faceverifyd.yaml")
+
+
+def test_a_complete_file_loads(folder: Site) -> None:
+    assert load_config(folder.write()).admission == Admission(4, 28, 10.0)
+
+
+def test_an_unknown_key_is_a_fault(folder: Site) -> None:
+    text = _refusal(folder.write(photo={"max_side": 7}))
+    assert "photo.max_side: " in text
+    assert "(seen: 7)" in text
+
+
+@pytest.mark.parametrize("section", ["server", "management", "terminals", "admission", "sealed", "photo", "inference"])
+def test_every_missing_key_is_a_fault(folder: Site, section: str) -> None:
+    keys = list(folder.document[section])
+    folder.document[section] = {}
+    text = _refusal(folder.write())
+    assert [key for key in keys if f"{section}.{key}: Field required" not in text] == []
+
+
+def test_a_key_given_twice_is_a_fault(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationRefused, match="given twice: running"):
+        read_yaml(_written(tmp_path, "running: 1\nwaiting: 1\ndeadline_s: 1.0\nrunning: 2\n"), Admission)
+
+
+def test_all_faults_are_reported_together_with_path_and_value(folder: Site) -> None:
+    text = _refusal(
+        folder.write(server={"threads": 1}, admission={"deadline_s": -5}, inference={"accelerator": "abacus"})
+    )
+    assert "has 3 fault(s)" in text
+    for fault in ("server.threads: ", "(seen: 1)", "admission.deadline_s: ", "(seen: -5)", '(seen: "abacus")'):
+        assert fault in text
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"admission": {"running": "4"}},
+        {"admission": {"running": 4.0}},
+        {"admission": {"running": True}},
+        {"admission": {"deadline_s": float("inf")}},
+        {"admission": {"deadline_s": float("nan")}},
+        {"sealed": {"legacy": 1}},
+        {"sealed": {"legacy": "yes"}},
+        {"server": {"bind": []}},
+        {"server": {"bind": "127.0.0.1:3000"}},
+        {"management": {"networks": ["127.0.0.0/33"]}},
+        {"photo": {"exif_orientation": "never"}},
+    ],
+)
+def test_a_value_of_another_kind_is_not_converted(folder: Site, changes: dict[str, Any]) -> None:
+    ((section, values),) = changes.items()
+    assert f"{section}.{next(iter(values))}" in _refusal(folder.write(**changes))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("", id="empty"),
+        pytest.param("- running", id="list"),
+        pytest.param("running: [", id="unclosed"),
+        pytest.param("\x00", id="control character"),
+        pytest.param("&a [*a]", id="holds itself"),
+        pytest.param("2020-01-01: 1", id="date as key"),
+        pytest.param("a: !!python/object/apply:os.getpid []", id="python object"),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigurationRefused):
+        read_yaml(_written(tmp_path, text), Admission)
+
+
+def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
+    assert str(tmp_path / "absent.yaml") in _refusal(tmp_path / "absent.yaml")
+
+
+def test_a_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "latin.yaml"
+    path.write_bytes("running: é".encode("latin-1"))
+    assert "cannot be read" in _refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"server": {"bind": ["0.0.0.0:3000"]}}, "terminals.authentication"),
+        ({"server": {"bind": ["127.0.0.1:3000", "10.0.0.5:3000"]}}, "terminals.authentication"),
+        ({"terminals": {"authentication": "bearer"}}, "terminals.tokens"),
+        ({"sealed": {"legacy": False}}, "sealed.legacy"),
+        ({"sealed": {"legacy_key": None}}, "sealed.legacy_key"),
+        ({"photo": {"min_side_px": 5001}}, "photo.min_side_px"),
+        ({"admission": {"running": 33}}, "admission.running"),
+    ],
+)
+def test_a_contradiction_is_refused(folder: Site, changes: dict[str, Any], said: str) -> None:
+    text = _refusal(folder.write(**changes))
+    assert "contradicts itself" in text
+    assert said in text
+
+
+def test_all_contradictions_are_reported_together(folder: Site) -> None:
+    text = _refusal(folder.write(photo={"min_side_px": 5001}, admission={"running": 33}))
+    assert "photo.min_side_px" in text
+    assert "admission.running" in text
+
+
+def test_beyond_loopback_bearer_tokens_are_enough(folder: Site) -> None:
+    path = folder.write(
+        server={"bind": ["0.0.0.0:3000"]}, terminals={"authentication": "bearer", "tokens": "/somewhere/tokens.yaml"}
+    )
+    assert load_config(path).terminals.tokens == Path("/somewhere/tokens.yaml")
+
+
+@pytest.mark.parametrize(
+    ("bind", "here"),
+    [
+        ("127.0.0.1:3000", True),
+        ("[::1]:3000", True),
+        ("localhost:3000", True),
+        ("unix:/run/faceverifyd.sock", True),
+        ("0.0.0.0:3000", False),
+        ("[::]:3000", False),
+        ("127.0.0.1.example.org:3000", False),
+        (":3000", False),
+        ("3000", False),
+    ],
+)
+def test_loopback_is_told_from_other_addresses(bind: str, here: bool) -> None:
+    assert is_loopback(bind) is here
+
+
+def test_the_environment_names_the_file() -> None:
+    assert config_path({"FACEVERIFYD_CONFIG": "/a/b.yaml"}) == Path("/a/b.yaml")
+
+
+def test_without_a_name_the_device_s_own_file_is_taken() -> None:
+    assert config_path({}) == Path("/etc/faceverifyd/faceverifyd.yaml")
+
+
+def test_what_is_written_is_what_is_read(folder: Site) -> None:
+    path = folder.write()
+    assert load_config(path).photo.max_bytes == yaml.safe_load(path.read_text())["photo"]["max_bytes"]

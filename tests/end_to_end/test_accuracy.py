@@ -1,0 +1,29 @@
+"""What the shipped calibration promises, measured on the photos for measuring."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from daemon.config import Config
+from tests.conftest import SHARED_DATA
+from tools.error_rates import best_accuracy
+from tools.extraction import labelled_photos, listed_pairs
+from tools.mapping import only_listed
+from tools.measurement import measure
+
+PAIR_LIST = SHARED_DATA / "lfw_pairs.csv"
+FOLDER = SHARED_DATA / "lfw"
+
+
+@pytest.mark.shared_data
+def test_the_listed_pairs_of_lfw_are_told_apart_at_993_in_a_thousand(config: Config, tmp_path: Path) -> None:
+    pairs = listed_pairs(PAIR_LIST, FOLDER)
+    named = {path for pair in pairs for path in (pair.first, pair.second)}
+    photos = [photo for photo in labelled_photos(FOLDER) if photo.path in named]
+    measured = measure(photos, config.inference, tmp_path, threads=2)
+    accuracy, _ = best_accuracy(only_listed(measured, pairs, seed=1).pairs)
+    assert len(pairs) == 2247
+    assert measured.failures == ()
+    assert accuracy >= 0.993
