@@ -149,6 +149,7 @@ def _add_routes(app: WsgiApp, verification: Verification, networks: Networks, me
     running_on = {network.manifest.name: network.accelerator.value for network in loaded}
 
     def reasons() -> list[str]:
+        """Why the device does not serve."""
         return [f"engine_failed:{network.manifest.name}" for network in loaded if network.failed]
 
     app.add_route(PATH, verification)

@@ -68,15 +68,15 @@ class _Row(NamedTuple):
 
 
 def _tensorrt_options(profile: Profile, input_name: str) -> dict[str, str]:
-    def shapes(shape: tuple[int, ...]) -> str:
+    def _shapes(shape: tuple[int, ...]) -> str:
         return f"{input_name}:{'x'.join(str(side) for side in shape)}"
 
     # Source: onnxruntime, TensorRT execution provider, "Configurations". Shapes outside the profile would rebuild
     # the engine inside a request; the workspace is bounded because a Jetson shares its memory with the CPU.
     return {
-        "trt_profile_min_shapes": shapes(profile.smallest),
-        "trt_profile_opt_shapes": shapes(profile.usual),
-        "trt_profile_max_shapes": shapes(profile.largest),
+        "trt_profile_min_shapes": _shapes(profile.smallest),
+        "trt_profile_opt_shapes": _shapes(profile.usual),
+        "trt_profile_max_shapes": _shapes(profile.largest),
         "trt_fp16_enable": "1",
         "trt_max_workspace_size": str(1 << 30),
         "trt_builder_optimization_level": "3",

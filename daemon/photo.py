@@ -36,7 +36,8 @@ _DECODER_ERRORS = (
 )
 """What Pillow's plugins raise on damaged files; they have no common class."""
 
-_WIDE_MODES = {"I;16": 8, "I;16L": 8, "I;16B": 8, "I;16N": 8}
+_WIDE_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
+"""Pillow's names for grey of 16 bits, by byte order."""
 
 # The limits below are checked from the header, so that Pillow's own guess at a bomb only gets in their way.
 Image.MAX_IMAGE_PIXELS = None
@@ -50,20 +51,25 @@ class _View(io.RawIOBase):
         self._at = 0
 
     def readable(self) -> bool:
+        """See io.RawIOBase."""
         return True
 
     def seekable(self) -> bool:
+        """See io.RawIOBase."""
         return True
 
     def tell(self) -> int:
+        """See io.RawIOBase."""
         return self._at
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """See io.RawIOBase."""
         start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self._view)}[whence]
         self._at = max(0, start + offset)
         return self._at
 
     def read(self, size: int | None = -1) -> bytes:
+        """See io.RawIOBase; a copy of the bytes asked for."""
         end = len(self._view) if size is None or size < 0 else self._at + size
         part = bytes(self._view[self._at : end])
         self._at += len(part)

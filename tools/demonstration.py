@@ -12,7 +12,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -103,12 +102,18 @@ def serving(config: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
 def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     until = time.monotonic() + _READY_WITHIN_S
     while time.monotonic() < until and process.poll() is None:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5):
-                return
-        except (OSError, urllib.error.URLError):
-            time.sleep(0.1)
+        if _is_ready(port):
+            return
+        time.sleep(0.1)
     raise EngineRefused(f"the daemon did not become ready:\n{log.read_text('utf-8')}", f"Read {log}, printed above.")
+
+
+def _is_ready(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5):
+            return True
+    except OSError:  # nothing listens yet; an HTTP error is one too
+        return False
 
 
 def demonstrate(config: Path, port: int, photos: dict[str, bytes]) -> bool:

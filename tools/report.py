@@ -69,11 +69,11 @@ def write_report(path: Path, record: CalibrationRecord, measured: Measured, evid
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    def cells(tag: str, values: Sequence[object]) -> str:
+    def _cells(tag: str, values: Sequence[object]) -> str:
         return "".join(f"<{tag}>{html.escape(str(value))}</{tag}>" for value in values)
 
-    body = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
-    return f"<table><thead><tr>{cells('th', head)}</tr></thead><tbody>{body}</tbody></table>"
+    body = "".join(f"<tr>{_cells('td', row)}</tr>" for row in rows)
+    return f"<table><thead><tr>{_cells('th', head)}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _facts(record: CalibrationRecord) -> str:
