@@ -60,14 +60,21 @@ class RunningDaemon:
         log: file for everything it prints.
         environment: variables beyond those of the tests.
         folder: where it runs.
+        ready_path: what answers 200 once it serves.
     """
 
     def __init__(
-        self, config: Path, log: Path, environment: dict[str, str] | None = None, folder: Path = _REPOSITORY
+        self,
+        config: Path,
+        log: Path,
+        environment: dict[str, str] | None = None,
+        folder: Path = _REPOSITORY,
+        ready_path: str = "/readyz",
     ) -> None:
         self.port = free_port()
         self.log = log
         self._folder = folder
+        self._ready_path = ready_path
         document = yaml.safe_load(config.read_text())
         document["server"]["bind"] = [f"127.0.0.1:{self.port}"]
         config.write_text(yaml.safe_dump(document))
@@ -90,7 +97,7 @@ class RunningDaemon:
             if self.process.poll() is not None:
                 raise RuntimeError(f"gunicorn ended with {self.process.returncode}:\n{self.log.read_text()}")
             try:
-                if self.get("/readyz").status == 200:
+                if self.get(self._ready_path).status == 200:
                     return
             except OSError:
                 time.sleep(0.05)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from daemon.errors import ConfigurationRefused
 from daemon.score.calibration import ErrorRate
 from tools.error_rates import (
     Doubles,
@@ -28,6 +29,9 @@ _TAIL_START_FMR = 1e-3
 
 _TAIL_PAIRS_MIN = 50
 """Fewer exceedances than this do not tell the tail's shape: on small sets the model speaks from a higher rate on."""
+
+_PAIRS_MIN = 1000
+"""Fewer non-mated pairs than this do not even show one false match in a thousand."""
 
 _COUNTED_MIN = 10
 """Fewer pairs than this above a threshold say too little: the rate there is called extrapolated."""
@@ -84,7 +88,16 @@ def only_listed(measured: Measured, pairs: Sequence[ListedPair], seed: int) -> E
 
 
 def fit_map(pairs: PairScores) -> Knots:
-    """The map's knots: counted where pairs are many, by the tail's model where they are few, from -1 to 1."""
+    """The map's knots: counted where pairs are many, by the tail's model where they are few, from -1 to 1.
+
+    Raises:
+        ConfigurationRefused: there are too few non-mated pairs to say anything of rare events.
+    """
+    if pairs.non_mated_count < _PAIRS_MIN or not len(pairs.mated):
+        raise ConfigurationRefused(
+            f"{pairs.non_mated_count} non-mated and {len(pairs.mated)} mated pairs; {_PAIRS_MIN} and 1 are needed",
+            "Measure more people, some of them with two photos.",
+        )
     kept = min(len(pairs.tail), max(_TAIL_PAIRS_MIN, round(_TAIL_START_FMR * pairs.non_mated_count)))
     tail = fit_tail(pairs.tail[:kept], kept / pairs.non_mated_count)
     found = [(-1.0, _LOWEST_SCORE)]

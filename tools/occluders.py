@@ -182,7 +182,7 @@ def clear_spectacles(crop: Bytes, random: Random) -> Bytes:
             gleam = _ellipse((x, y), (size[0] - 2, size[1] - 2))[..., None] * random.uniform(0.05, 0.3)
             drawn = np.asarray(drawn * (1 - gleam) + 235 * gleam, np.uint8)
     cv2.line(drawn, (50, 50), (62, 50), tone, thick, cv2.LINE_AA)
-    return drawn
+    return np.asarray(drawn, np.uint8)
 
 
 def shadow(crop: Bytes, random: Random) -> Bytes:

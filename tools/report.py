@@ -60,7 +60,7 @@ def write_report(path: Path, record: CalibrationRecord, measured: Measured, evid
     )
     parts = [_facts(record), _rates(record)]
     for title, caption, draw in plots:
-        plot = _svg(lambda axes, draw=draw: draw(axes, record, evidence.pairs))
+        plot = _svg(draw, record, evidence.pairs)
         parts.append(f"<h2>{title}</h2><figure>{plot}<figcaption>{html.escape(caption)}</figcaption></figure>")
     parts += [_groups(record, measured), _worst(record, measured), _failures(measured)]
     making = path.with_suffix(".making")
@@ -108,14 +108,16 @@ def _rates(record: CalibrationRecord) -> str:
     return "<h2>Thresholds</h2>" + _table(head, rows)
 
 
-def _svg(draw: Callable[[Any], None]) -> str:
+def _svg(
+    draw: Callable[[Any, CalibrationRecord, PairScores], None], record: CalibrationRecord, pairs: PairScores
+) -> str:
     """A plot as an SVG element."""
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 4), layout="constrained")
     axes = figure.add_subplot()
-    draw(axes)
+    draw(axes, record, pairs)
     axes.grid(alpha=0.3)
     drawn = io.StringIO()
     FigureCanvasSVG(figure).print_figure(drawn, format="svg", metadata={"Date": None})
@@ -140,8 +142,8 @@ def _trade_off(axes: Any, _record: CalibrationRecord, pairs: PairScores) -> None
     fmr = np.array([pairs.fmr(cosine) for cosine in cosines])
     for once, label in ((False, "all mated pairs"), (True, "one mated pair per identity")):
         fnmr = np.array([pairs.fnmr(cosine, once) for cosine in cosines])
-        shown = (fmr > 0) & (fnmr > 0)
-        axes.plot(fmr[shown], fnmr[shown], label=label, color=_DECLARED if once else _MATED)
+        least = 0.5 / max(1, len(pairs.mated_once if once else pairs.mated))  # less than one pair: no error was seen
+        axes.plot(fmr[fmr > 0], np.maximum(fnmr, least)[fmr > 0], label=label, color=_DECLARED if once else _MATED)
     axes.set(xscale="log", yscale="log", xlabel="FMR", ylabel="FNMR")
     axes.legend()
 

@@ -64,9 +64,8 @@ def start(site: Site) -> Iterator[Start]:
     """Start daemons with another configuration; they stop after the module."""
     with ExitStack() as stack:
 
-        def started(name: str, **changes: dict[str, Any]) -> RunningDaemon:
-            return stack.enter_context(
-                RunningDaemon(site.write(f"{name}.yaml", **changes), site.folder / f"{name}.log")
-            )
+        def started(name: str, ready_path: str = "/readyz", **changes: dict[str, Any]) -> RunningDaemon:
+            config, log = site.write(f"{name}.yaml", **changes), site.folder / f"{name}.log"
+            return stack.enter_context(RunningDaemon(config, log, ready_path=ready_path))
 
         yield started

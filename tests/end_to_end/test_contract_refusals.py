@@ -112,7 +112,7 @@ def test_request_beyond_what_the_device_can_take_is_told_to_come_back(
     start: Start, sealed: Sealed, admission: dict[str, Any], reason: str
 ) -> None:
     daemon = start(f"busy{admission['waiting']}", admission=admission)
-    slow = sealed(plain(4000, 4000), plain(4000, 4000)) | {"auto_rotate": "true"}
+    slow = sealed(plain(2500, 2500), plain(2500, 2500)) | {"auto_rotate": "true"}
     answers = _at_once(daemon, slow)
     worked_on = [answer for answer in answers if answer.status == 400]
     sent_away = [answer for answer in answers if answer.status != 400]
@@ -137,7 +137,7 @@ def _memory_of(daemon: RunningDaemon, spare_bytes: int) -> Iterator[None]:
         resource.prlimit(daemon.worker, resource.RLIMIT_AS, before)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def short_of_memory(start: Start, pair: dict[str, str]) -> RunningDaemon:
     """A daemon that has started all of its threads: one that cannot start a thread fails in another way."""
     daemon = start("short", server={"threads": 2}, admission={"running": 1, "waiting": 1, "deadline_s": 10.0})

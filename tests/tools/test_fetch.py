@@ -144,13 +144,13 @@ def test_a_second_time_no_index_is_asked(
 
 def test_an_archive_with_another_stated_hash_is_refused(index: Index, wheel: bytes, tmp_path: Path) -> None:
     index.holds(wheel, sha256(wheel))
-    with pytest.raises(DownloadFailed, match="has no some-network==1.0 with SHA-256 0000"):
+    with pytest.raises(DownloadFailed, match=r"has no some-network==1\.0 with SHA-256 0000"):
         fetch_archive(REQUIREMENT, "0" * 64, tmp_path)
 
 
 def test_an_archive_that_is_not_what_the_index_states_is_refused(index: Index, wheel: bytes, tmp_path: Path) -> None:
     index.holds(wheel_bytes(b"another"), sha256(wheel))
-    with pytest.raises(DownloadFailed, match="has no some-network==1.0"):
+    with pytest.raises(DownloadFailed, match=r"has no some-network==1\.0"):
         fetch_archive(REQUIREMENT, sha256(wheel), tmp_path)
 
 

@@ -33,8 +33,8 @@ def crop() -> Bytes:
 def test_an_occluder_gives_a_crop_and_where_it_covers(occluder: Occluder, crop: Bytes) -> None:
     for seed in SEEDS:
         drawn, cover = occluder(crop, np.random.default_rng(seed))
-        assert (drawn.shape, drawn.dtype) == ((112, 112, 3), np.uint8)
-        assert (cover.shape, cover.dtype) == ((112, 112), np.bool_)
+        assert (drawn.shape, drawn.dtype.name) == ((112, 112, 3), "uint8")
+        assert (cover.shape, cover.dtype.name) == ((112, 112), "bool")
 
 
 @occluders
@@ -42,7 +42,7 @@ def test_an_occluder_changes_what_it_covers(occluder: Occluder, crop: Bytes) -> 
     for seed in SEEDS:
         drawn, cover = occluder(crop, np.random.default_rng(seed))
         changed = (drawn != crop).any(axis=2)
-        assert changed[cover].mean() > 0.95 if cover.any() else True
+        assert np.count_nonzero(changed & cover) >= 0.95 * np.count_nonzero(cover)
 
 
 @occluders
@@ -88,8 +88,7 @@ def test_an_occluder_covers_the_part_of_the_face_that_it_is_made_for(
 def test_a_hard_negative_changes_the_crop_and_says_nothing_of_a_cover(negative: HardNegative, crop: Bytes) -> None:
     for seed in SEEDS:
         drawn = negative(crop, np.random.default_rng(seed))
-        assert isinstance(drawn, np.ndarray)
-        assert (drawn.shape, drawn.dtype) == ((112, 112, 3), np.uint8)
+        assert (drawn.shape, drawn.dtype.name) == ((112, 112, 3), "uint8")
         assert (drawn != crop).any()
 
 

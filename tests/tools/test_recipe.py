@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -125,8 +126,8 @@ def test_a_split_prelu_is_the_prelu_of_onnxs_reference(sface: Manifest, seed: in
     x = random.normal(0, 10, (2, 8, 3, 5)).astype(np.float32)
     split = rewritten(source, sface, Rewrite.SPLIT_PRELU)
     assert "PRelu" not in {node.op_type for node in onnx.load_model_from_string(split).graph.node}
-    wanted = ReferenceEvaluator(onnx.load_model_from_string(source)).run(None, {"x": x})[0]
-    np.testing.assert_allclose(answer(split, x), wanted, rtol=1e-5, atol=1e-5)
+    reference: Any = ReferenceEvaluator(onnx.load_model_from_string(source)).run(None, {"x": x})
+    np.testing.assert_allclose(answer(split, x), reference[0], rtol=1e-5, atol=1e-5)
 
 
 def test_a_prelu_with_a_slope_per_pixel_is_refused(sface: Manifest) -> None:

@@ -76,8 +76,8 @@ def test_a_model_with_one_changed_weight_is_refused(built: Built, samples: dict[
 
 
 def test_a_manifest_with_the_wrong_colour_order_is_refused(built: Built, samples: dict[str, bytes]) -> None:
-    order = "BGR" if built.manifest.preprocessing.colour_order == "RGB" else "RGB"
-    swapped = dataclasses.replace(built.manifest.preprocessing, colour_order=order)
+    right = built.manifest.preprocessing
+    swapped = dataclasses.replace(right, colour_order="BGR" if right.colour_order == "RGB" else "RGB")
     network = open_network(built.model, dataclasses.replace(built.manifest, preprocessing=swapped), ON_CPU)
     with pytest.raises(EngineRefused, match="to OpenCV's reading of the original is"):
         check_against_witness(built.source, network, samples)

@@ -71,18 +71,43 @@ def _whose(face: Face, edges: list[int]) -> int:
     return int(np.searchsorted(edges, face.landmarks[2, 0])) - 1
 
 
+def _opencv_row(detector: cv2.FaceDetectorYN, rgb: Bytes) -> npt.NDArray[np.float32]:
+    detector.setInputSize((rgb.shape[1], rgb.shape[0]))
+    (row,) = detector.detect(np.ascontiguousarray(rgb[..., ::-1]))[1]
+    return np.asarray(row, np.float32)
+
+
+def _opencv_landmarks(detector: cv2.FaceDetectorYN, rgb: Bytes) -> npt.NDArray[np.float64]:
+    """The mean of what OpenCV says of the face from close up and of its mirror image, cut out by plain slicing."""
+    box = _opencv_row(detector, rgb)[:4]
+    side = int(1.5 * box[2:].max())
+    left, top = (int(value) for value in box[:2] + box[2:] / 2 - side / 2)
+    padded = cv2.copyMakeBorder(rgb, side, side, side, side, cv2.BORDER_CONSTANT)
+    close = cv2.resize(padded[top + side : top + 2 * side, left + side : left + 2 * side], (320, 320))
+    straight, mirrored = (
+        _opencv_row(detector, np.asarray(shown, np.uint8))[4:14].reshape(5, 2) for shown in (close, close[:, ::-1])
+    )
+    mirrored = np.stack([319 - mirrored[:, 0], mirrored[:, 1]], axis=1)[[1, 0, 2, 4, 3]]
+    return np.asarray((straight + mirrored) / 2 * side / 320 + (left, top), np.float64)
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_landmarks_are_where_opencv_sees_them(
+def test_landmarks_are_where_opencv_sees_them_from_close_up(
     stages: Stages, photos: dict[str, Pixels], opencv_detector: cv2.FaceDetectorYN, name: str
 ) -> None:
-    rgb = photos[name].rgb
-    opencv_detector.setInputSize((rgb.shape[1], rgb.shape[0]))
-    (theirs,) = opencv_detector.detect(np.ascontiguousarray(rgb[..., ::-1]))[1]
+    theirs = _opencv_landmarks(opencv_detector, photos[name].rgb)
+    ours = stages.detector.detect(photos[name], auto_rotate=False).landmarks
+    between_eyes = np.linalg.norm(theirs[0] - theirs[1])
+    assert np.linalg.norm(ours - theirs, axis=1).max() < 0.08 * between_eyes  # frames that differ by a few pixels
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_box_is_about_opencv_s_box(
+    stages: Stages, photos: dict[str, Pixels], opencv_detector: cv2.FaceDetectorYN, name: str
+) -> None:
+    theirs = _opencv_row(opencv_detector, photos[name].rgb)[:4]  # at 480 px; ours comes from 320 px
     face = stages.detector.detect(photos[name], auto_rotate=False)
-    between_eyes = float(np.linalg.norm(theirs[4:6] - theirs[6:8]))
-    away = np.linalg.norm(face.landmarks - theirs[4:14].reshape(5, 2), axis=1)
-    assert away.max() < 0.1 * between_eyes  # a mean of several looks against one look
-    assert face.box[2:] == pytest.approx(theirs[2:4], rel=0.15)
+    np.testing.assert_allclose(face.box, theirs, atol=0.12 * theirs[2:].max())
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3])

@@ -37,7 +37,7 @@ def test_one_covered_region_is_refused_by_name(region: str) -> None:
 
 
 def test_all_covered_regions_are_named() -> None:
-    with pytest.raises(FaceOccluded, match="^covered: nose, mouth$"):
+    with pytest.raises(FaceOccluded, match=r"^covered: nose, mouth$"):
         GATE.check(_portrait(nose=0.1, mouth=0.2))
 
 

@@ -1,0 +1,137 @@
+"""The daemon does not start where it must not serve, and says why and what to do."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from daemon.config import Accelerator, load_config, read_yaml
+from daemon.inference import MODEL_FILE, RECORD_FILE, EngineRecord, engine_identity
+from daemon.manifest import load_manifest
+from tests.conftest import REPOSITORY, Site
+from tests.running_daemon import RunningDaemon
+
+Changes = dict[str, dict[str, Any]]
+"""Section to what a test changes in it."""
+
+_NETWORKS = REPOSITORY / "trt_engines"
+
+
+def _refusal(site: Site, changes: Changes) -> dict[str, Any]:
+    """The journal line with which a daemon of this configuration refuses to start."""
+    daemon = RunningDaemon(site.write("refused.yaml", **changes), site.folder / "refused.log")
+    with pytest.raises(RuntimeError, match="gunicorn ended"), daemon:
+        pass
+    assert daemon.process.returncode != 0
+    assert "Traceback" not in daemon.log.read_text()
+    lines = [event for event in daemon.events if event["event"] == "start_refused"]
+    assert len(lines) == 1, daemon.log.read_text()
+    assert lines[0]["remedy"]
+    return lines[0]
+
+
+def _absent_key(folder: Path, _engines: Path) -> Changes:
+    return {"sealed": {"legacy_key": str(folder / "absent.yaml")}}
+
+
+def _readable_key(folder: Path, _engines: Path) -> Changes:
+    key = folder / "readable.yaml"
+    key.write_text("key: 0123456789abcdef0123456789abcdef\niv: 0123456789ab\n")
+    key.chmod(0o644)
+    return {"sealed": {"legacy_key": str(key)}}
+
+
+def _published_key(_folder: Path, _engines: Path) -> Changes:
+    return {"sealed": {"allow_published_key": False}}
+
+
+def _no_engine(folder: Path, _engines: Path) -> Changes:
+    return {"inference": {"engines": str(folder / "none")}}
+
+
+def _damaged_engine(folder: Path, engines: Path) -> Changes:
+    shutil.copytree(engines, folder / "damaged")
+    model = folder / "damaged" / "sface" / MODEL_FILE
+    content = bytearray(model.read_bytes())
+    content[len(content) // 2] ^= 1
+    model.write_bytes(content)
+    return {"inference": {"engines": str(folder / "damaged")}}
+
+
+def _foreign_calibration(folder: Path, _engines: Path) -> Changes:
+    shutil.copytree(_NETWORKS, folder / "networks")
+    calibration = folder / "networks" / "sface" / "calibration.yaml"
+    document = yaml.safe_load(calibration.read_text())
+    document["recognition"] = "0" * 64
+    calibration.write_text(yaml.safe_dump(document))
+    return {"inference": {"networks": str(folder / "networks")}}
+
+
+def _unknown_key(_folder: Path, _engines: Path) -> Changes:
+    return {"photo": {"max_megabytes": 5}}
+
+
+def _unguarded(_folder: Path, _engines: Path) -> Changes:
+    return {"sealed": {"legacy": False}}
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "told"),
+    [
+        (_absent_key, "KeyRefused", "absent.yaml"),
+        (_readable_key, "KeyRefused", "mode 0644"),
+        (_published_key, "KeyRefused", "vendor's manual"),
+        (_no_engine, "EngineRefused", "no engine for network yunet"),
+        (_damaged_engine, "EngineRefused", "is damaged"),
+        (_foreign_calibration, "CalibrationRefused", "another recognition network"),
+        (_unknown_key, "ConfigurationRefused", "photo.max_megabytes"),
+        (_unguarded, "ConfigurationRefused", "sealed.legacy"),
+    ],
+)
+def test_start_is_refused_with_reason_and_remedy(
+    site: Site, tmp_path: Path, engines: Path, change: Callable[[Path, Path], Changes], error: str, told: str
+) -> None:
+    line = _refusal(site, change(tmp_path, engines))
+    assert line["error"] == error
+    assert told in line["reason"]
+
+
+def test_refusal_holds_nothing_of_the_key(site: Site, tmp_path: Path, engines: Path) -> None:
+    line = _refusal(site, _readable_key(tmp_path, engines))
+    assert "0123456789ab" not in str(line)
+
+
+def test_start_on_another_accelerator_than_the_engines_are_for_is_refused(site: Site) -> None:
+    line = _refusal(site, {"inference": {"accelerator": "tensorrt", "policy": "strict"}})
+    assert line["error"] == "EngineRefused"
+    assert "for cpu" in line["reason"]
+
+
+def _claim_tensorrt(engines: Path, site: Site) -> None:
+    """Rewrite the engines' records as if they had been built for TensorRT on this machine."""
+    settings = load_config(site.write()).inference
+    for name in (settings.detection, settings.recognition):
+        record = read_yaml(engines / name / RECORD_FILE, EngineRecord)
+        model = (engines / name / MODEL_FILE).read_bytes()
+        identity = engine_identity(model, load_manifest(settings.networks / name), Accelerator.TENSORRT)
+        document = dataclasses.asdict(record) | {"identity": identity, "accelerator": "tensorrt"}
+        (engines / name / RECORD_FILE).write_text(yaml.safe_dump(document))
+
+
+def test_start_is_refused_where_the_accelerator_is_not_there(site: Site, tmp_path: Path, engines: Path) -> None:
+    import onnxruntime
+
+    if "TensorrtExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this machine has TensorRT")
+    shutil.copytree(engines, tmp_path / "claimed")
+    _claim_tensorrt(tmp_path / "claimed", site)
+    changes = {"accelerator": "tensorrt", "policy": "strict", "engines": str(tmp_path / "claimed")}
+    line = _refusal(site, {"inference": changes})
+    assert line["error"] == "EngineRefused"
+    assert "tensorrt" in line["reason"]
