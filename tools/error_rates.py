@@ -163,8 +163,9 @@ def fmr_intervals(embeddings: Floats, identities: Labels, cosines: Doubles, seed
     for replica in range(_REPLICAS):
         weight = np.bincount(random.integers(groups, size=groups), minlength=groups).astype(np.float32)
         total = float(weight @ (pairs @ weight))
-        rates[replica] = [float(weight @ (counts @ weight)) / total for counts in above]
-    low, high = np.quantile(rates, (0.025, 0.975), axis=0)
+        # A draw of one group alone has no non-mated pair, and says nothing.
+        rates[replica] = [float(weight @ (counts @ weight)) / total if total else np.nan for counts in above]
+    low, high = np.nanquantile(rates, (0.025, 0.975), axis=0)
     return [(float(one), float(other)) for one, other in zip(low, high, strict=True)]
 
 

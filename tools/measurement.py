@@ -107,9 +107,8 @@ class _Extractor:
         batches = [faces[start : start + _BATCH] for start in range(0, len(faces), _BATCH)]
         vectors = [portrait.embedding for batch in batches for portrait in self._recogniser.embed(batch)]
         rows = np.full((len(photos), len(vectors[0]) if vectors else 1), np.nan, np.float32)
-        rows[[place for place, crop in enumerate(crops) if crop is not None]] = np.array(vectors).reshape(
-            len(vectors), -1
-        )
+        if vectors:
+            rows[[place for place, crop in enumerate(crops) if crop is not None]] = np.stack(vectors)
         return rows
 
 
