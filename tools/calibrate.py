@@ -22,7 +22,6 @@ import yaml
 
 from daemon import __version__
 from daemon.config import load_config
-from daemon.errors import ConfigurationRefused
 from daemon.score.calibration import CalibrationRecord, DataSet, load_calibration
 from tools.console import NEEDS_DOING, OK, say, show_rows
 from tools.error_rates import best_accuracy
@@ -40,8 +39,6 @@ _DECIDABLE_PAIRS = 10
 
 def run(args: argparse.Namespace) -> int:
     """Measure and write, or check."""
-    if (args.out is None) == (args.check is None):
-        raise ConfigurationRefused("name either --out or --check", "fvctl calibrate --help")
     photos = labelled_photos(args.photos)
     pairs = listed_pairs(args.pairs, args.photos) if args.pairs else None
     settings = load_config(args.config).inference
@@ -143,8 +140,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The sub-command's own arguments."""
     parser.add_argument("photos", type=Path, help="folder with one folder per identity, or with an index.csv")
     parser.add_argument("--name", required=True, help="name of the set, for the record")
-    parser.add_argument("--out", type=Path, help="file to write, usually calibration.yaml")
-    parser.add_argument("--check", type=Path, help="calibration to measure instead of making one")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--out", type=Path, help="file to write, usually calibration.yaml")
+    what.add_argument("--check", type=Path, help="calibration to measure instead of making one")
     parser.add_argument("--pairs", type=Path, help="CSV with columns mated, a, b: compare these pairs only")
     parser.add_argument("--report", type=Path, help="HTML file to write, with plots")
     parser.add_argument("--work", type=Path, help="folder that keeps embeddings (default: beside the engines)")

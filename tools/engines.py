@@ -9,23 +9,16 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import fcntl
 import hashlib
 import io
-import os
-import shutil
-import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime as ort
-import yaml
 
-from daemon.config import Accelerator, Inference, Policy, load_config
+from daemon.config import Accelerator, Inference, Policy, load_config, read_yaml
 from daemon.errors import ConfigurationRefused, EngineRefused
 from daemon.face.detection import FaceDetector
 from daemon.inference import (
@@ -35,7 +28,6 @@ from daemon.inference import (
     EngineRecord,
     OnnxNetwork,
     Target,
-    check_golden,
     engine_identity,
     load_engine,
     open_network,
@@ -44,12 +36,10 @@ from daemon.manifest import Manifest, Rewrite, load_manifest, model_hash
 from daemon.records import Floats
 from tools.console import NEEDS_DOING, OK, say, show_rows
 from tools.fetch import fetch_archive, read_member
+from tools.publication import SHORT, locked, publish
 from tools.recipe import device_model
 from tools.samples import sample_photos
 from tools.witness import check_against_witness, golden_input
-
-_SHORT = 16
-"""Hex digits of an identity in a folder's name; the whole one is in the engine's record."""
 
 _ON_CPU = Target(accelerator=Accelerator.CPU, policy=Policy.STRICT, threads=1)
 
@@ -96,6 +86,11 @@ def build_engine(folder: Path, settings: Inference, cache: Path) -> EngineRecord
     Raises:
         DeviceError: a step failed; nothing was published.
     """
+    with locked(settings.engines):
+        return _build_locked(folder, settings, cache)
+
+
+def _build_locked(folder: Path, settings: Inference, cache: Path) -> EngineRecord:
     manifest = load_manifest(folder)
     source = source_network(manifest, cache)
     say(f"{manifest.name}: rewriting ({', '.join(rewrite.value for rewrite in manifest.recipe)})")
@@ -118,7 +113,7 @@ def build_engine(folder: Path, settings: Inference, cache: Path) -> EngineRecord
         built_utc=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         checks=checks,
     )
-    _publish(settings.engines, record, {MODEL_FILE: model, GOLDEN_FILE: golden}, network)
+    publish(settings.engines, record, {MODEL_FILE: model, GOLDEN_FILE: golden}, network)
     return record
 
 
@@ -128,66 +123,6 @@ def _golden_vectors(network: OnnxNetwork, batch: Floats) -> bytes:
     arrays: dict[str, Any] = {"input": batch, **network.run(batch)}
     np.savez(buffer, **arrays)
     return buffer.getvalue()
-
-
-def _publish(engines: Path, record: EngineRecord, files: dict[str, bytes], network: OnnxNetwork) -> None:
-    """Make the engine's folder and point `<engines>/<name>` to it, or change nothing."""
-    with _locked(engines):
-        making = Path(tempfile.mkdtemp(prefix=".making-", dir=engines))
-        try:
-            _remove(engines.glob(".*-*"), making)  # what an interrupted build left
-            described = yaml.safe_dump(
-                {**dataclasses.asdict(record), "accelerator": record.accelerator.value}, sort_keys=False
-            )
-            for name, content in {**files, RECORD_FILE: described.encode()}.items():
-                _write_durably(making / name, content)
-            check_golden(network, making / GOLDEN_FILE)
-            # A name of its own, so that the same identity built again leaves the one that serves where it is.
-            same = f"{record.name}-{record.identity[:_SHORT]}"
-            folder = engines / f"{same}{making.name.removeprefix('.making')}"
-            making.rename(folder)
-            _sync(engines)
-            link = engines / f".link-{record.name}"
-            link.unlink(missing_ok=True)
-            link.symlink_to(folder.name)
-            link.replace(engines / record.name)
-            _sync(engines)
-            _remove(engines.glob(f"{same}*"), folder)
-        finally:
-            shutil.rmtree(making, ignore_errors=True)
-
-
-def _remove(folders: Iterable[Path], but: Path) -> None:
-    for folder in folders:
-        if folder != but and folder.is_dir() and not folder.is_symlink():
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _locked(engines: Path) -> Iterator[None]:
-    """One build at a time."""
-    engines.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (engines / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise EngineRefused(f"another build holds {engines}/.lock", "Wait until it has ended.") from None
-        yield
-
-
-def _write_durably(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _names(settings: Inference) -> tuple[str, str]:
@@ -204,7 +139,7 @@ def _build(settings: Inference, as_json: bool) -> int:
 def _row(record: EngineRecord) -> dict[str, object]:
     return {
         "network": record.name,
-        "engine": record.identity[:_SHORT],
+        "engine": record.identity[:SHORT],
         "accelerator": record.accelerator.value,
         "onnxruntime": record.onnxruntime,
         "built": record.built_utc,
@@ -212,8 +147,6 @@ def _row(record: EngineRecord) -> dict[str, object]:
 
 
 def _list(settings: Inference, as_json: bool) -> int:
-    from daemon.config import read_yaml
-
     rows = []
     for folder in sorted(settings.engines.glob("[!.]*-*")):
         if folder.is_symlink():

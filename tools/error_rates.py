@@ -16,7 +16,7 @@ from daemon.records import Floats
 Doubles = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.intp]
 
-_BLOCK = 2048
+_BLOCK = 512
 _BIN = 1e-4
 _BINS = round(2 / _BIN)
 _ROUNDING = 1e-6
@@ -93,7 +93,8 @@ def pair_scores(embeddings: Floats, identities: Labels, tail_count: int) -> Pair
         apart = scores[later & ~same]
         histogram += np.bincount(_bin(apart), minlength=_BINS)
         mated.append(scores[later & same].astype(np.float64))
-        tail = np.sort(np.concatenate([tail, apart.astype(np.float64)]))[::-1][:tail_count]
+        least = tail[-1] if 0 < tail_count == len(tail) else -np.inf
+        tail = np.sort(np.concatenate([tail, apart[apart >= least].astype(np.float64)]))[::-1][:tail_count]
     return PairScores(histogram, tail, np.sort(np.concatenate(mated)), _once(embeddings, identities))
 
 

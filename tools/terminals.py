@@ -79,11 +79,11 @@ _ACTIONS = {"add": _add, "list": _list, "revoke": _revoke}
 
 def run(args: argparse.Namespace) -> int:
     """Add, list or revoke."""
+    if bool(args.name) == (args.action == "list"):
+        args.wrong_usage("add and revoke need a terminal's name, list takes none")
     path = load_config(args.config).terminals.tokens
     if path is None:
         raise ConfigurationRefused("no token file is configured", "Name one in terminals.tokens.")
-    if (args.name is None) != (args.action == "list"):
-        raise ConfigurationRefused("add and revoke need a terminal's name, list takes none", "fvctl terminals --help")
     _ACTIONS[args.action](path, args.name or "", args.json)
     return OK
 
@@ -92,3 +92,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The sub-command's own arguments."""
     parser.add_argument("action", choices=_ACTIONS)
     parser.add_argument("name", nargs="?", help="of the terminal")
+    parser.set_defaults(wrong_usage=parser.error)

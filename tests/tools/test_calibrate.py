@@ -62,8 +62,10 @@ def test_a_pair_list_that_names_a_missing_photo_is_refused_with_its_name(
     assert "b/nobody.jpg, which is missing" in capfd.readouterr().err.replace("\n", "")
 
 
-def test_neither_out_nor_check_is_refused(command: list[str], tmp_path: Path, samples: dict[str, bytes]) -> None:
-    assert main([*command, str(_people(tmp_path / "people", samples))]) == 2
+def test_neither_out_nor_check_is_wrong_usage(command: list[str], tmp_path: Path, samples: dict[str, bytes]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*command, str(_people(tmp_path / "people", samples))])
+    assert ended.value.code == 64
 
 
 def test_a_check_on_a_small_set_says_that_it_is_too_small(

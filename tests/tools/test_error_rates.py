@@ -85,7 +85,7 @@ def test_a_set_without_mated_pairs_has_non_mated_ones_only() -> None:
 
 
 def test_sets_larger_than_a_block_are_compared_across_blocks() -> None:
-    # 2048 photos are one block. Source of the numbers: the whole matrix at once, in float64.
+    # More photos than one block. Source of the numbers: the whole matrix at once, in float64.
     embeddings, identities = exact_set(4500, 700, seed=4)
     order = np.random.default_rng(4).permutation(4500)
     embeddings, identities = embeddings[order], identities[order]

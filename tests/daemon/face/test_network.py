@@ -31,4 +31,6 @@ def test_the_offset_is_taken_off_before_scaling() -> None:
 @pytest.mark.parametrize("order", ["RGB", "BGR"])
 def test_a_batch_is_contiguous_float32_with_channels_first(order: Literal["RGB", "BGR"]) -> None:
     batch = as_batch(np.zeros((2, 4, 6, 3), np.uint8), Preprocessing(order, 0.0, 1.0))
-    assert (batch.shape, batch.dtype, batch.flags.c_contiguous) == ((2, 3, 4, 6), np.float32, True)
+    assert batch.shape == (2, 3, 4, 6)
+    assert batch.dtype == np.float32
+    assert batch.flags.c_contiguous
