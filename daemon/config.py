@@ -157,12 +157,13 @@ def config_path(environment: Mapping[str, str]) -> Path:
     return Path(environment.get(CONFIG_VARIABLE, "/etc/faceverifyd/faceverifyd.yaml"))
 
 
-def read_yaml(path: Path, kind: type[T]) -> T:
+def read_yaml(path: Path, kind: type[T], secret: bool = False) -> T:
     """One YAML file as a checked record.
 
     Args:
         path: the file.
         kind: a pydantic dataclass made with STRICT.
+        secret: never repeat what the file holds, also where it has faults.
 
     Returns:
         The record.
@@ -172,21 +173,24 @@ def read_yaml(path: Path, kind: type[T]) -> T:
     """
     try:
         document = yaml.load(path.read_text("utf-8"), Loader=_UniqueKeyLoader)  # noqa: S506 - a SafeLoader
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigurationRefused(f"{path} cannot be read: {error}", f"Repair {path}.") from error
-    try:
         # Strict JSON rules let lists be tuples and text be paths, and nothing else.
-        return pydantic.TypeAdapter(kind).validate_json(json.dumps(document, default=str), strict=True)
+        plain = json.dumps(document, default=str)
+    except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError) as error:
+        seen = type(error).__name__ if secret else error
+        raise ConfigurationRefused(f"{path} cannot be read: {seen}", f"Repair {path}.") from None
+    try:
+        return pydantic.TypeAdapter(kind).validate_json(plain, strict=True)
     except pydantic.ValidationError as error:
-        faults = "\n".join(_fault(detail) for detail in error.errors(include_url=False))
+        faults = "\n".join(_fault(detail, secret) for detail in error.errors(include_url=False))
         raise ConfigurationRefused(
             f"{path} has {error.error_count()} fault(s):\n{faults}", f"Correct the named lines of {path}."
         ) from None
 
 
-def _fault(detail: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails, a TypedDict
+def _fault(detail: Any, secret: bool) -> str:  # noqa: ANN401 - pydantic's ErrorDetails, a TypedDict
     where = ".".join(str(part) for part in detail["loc"])
-    seen = "" if detail["type"] == "missing" else f" (seen: {json.dumps(detail['input'], default=str)[:80]})"
+    hidden = secret or detail["type"] == "missing"
+    seen = "" if hidden else f" (seen: {json.dumps(detail['input'], default=str)[:80]})"
     return f"  {where}: {detail['msg']}{seen}"
 
 

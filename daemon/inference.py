@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -22,7 +23,7 @@ import onnxruntime as ort
 from pydantic.dataclasses import dataclass
 
 from daemon.config import STRICT, Accelerator, AtLeastOne, Policy, read_yaml
-from daemon.errors import EngineRefused
+from daemon.errors import ConfigurationRefused, EngineRefused
 from daemon.manifest import Manifest, Profile, Sha256, model_hash
 from daemon.records import Floats
 
@@ -143,7 +144,7 @@ class OnnxNetwork:
         """
         try:
             found = self._session.run(None, {self.manifest.input: batch})
-        except (RuntimeError, ValueError) as error:  # onnxruntime's own errors are RuntimeErrors
+        except Exception as error:  # onnxruntime's own errors have no common class but this one
             self.failed = True
             raise EngineRefused(f"network {self.manifest.name} failed: {type(error).__name__}", BUILD) from error
         self.failed = False
@@ -175,7 +176,7 @@ def open_network(model: bytes, manifest: Manifest, target: Target) -> OnnxNetwor
             session = ort.InferenceSession(
                 model, options, [(row.provider, row.options(manifest.profile, manifest.input))], enable_fallback=0
             )
-    except (RuntimeError, ValueError) as error:  # onnxruntime's own errors are RuntimeErrors
+    except Exception as error:  # onnxruntime's own errors have no common class but this one
         raise EngineRefused(
             f"network {manifest.name} does not load on {target.accelerator.value}: {error}", _remedy(target)
         ) from error
@@ -206,16 +207,19 @@ def load_engine(engines: Path, manifest: Manifest, target: Target) -> OnnxNetwor
     Raises:
         EngineRefused: it is missing, damaged, stale, on the wrong accelerator, or not what it claims to compute.
     """
-    folder = engines / manifest.name
+    folder = (engines / manifest.name).resolve()  # once: a build may turn the link meanwhile
     if not (folder / RECORD_FILE).is_file():
         raise EngineRefused(f"no engine for network {manifest.name} in {engines}", BUILD)
-    record = read_yaml(folder / RECORD_FILE, EngineRecord)
+    try:
+        record = read_yaml(folder / RECORD_FILE, EngineRecord)
+    except ConfigurationRefused as error:
+        raise EngineRefused(str(error.args[0]), BUILD) from None
     model = _read_pinned(folder / MODEL_FILE, record.model_sha256)
     golden = folder / GOLDEN_FILE
     _read_pinned(golden, record.golden_sha256)
     if record.identity != engine_identity(model, manifest, target.accelerator):
         raise EngineRefused(
-            f"engine {folder.resolve().name} is stale: it was built with onnxruntime {record.onnxruntime} for "
+            f"engine {folder.name} is stale: it was built with onnxruntime {record.onnxruntime} for "
             f"{record.accelerator.value}, this is onnxruntime {ort.__version__} for {target.accelerator.value}, or "
             "the network's manifest has changed",
             BUILD,
@@ -251,14 +255,14 @@ def check_golden(network: OnnxNetwork, golden: Path) -> float:
     with np.load(golden, allow_pickle=False) as wanted:
         found = network.run(wanted["input"])
         cosines = {name: cosine(found[name], wanted[name]) for name in wanted.files if name != "input"}
-    worst = min(cosines, key=lambda name: cosines[name])
-    if not cosines[worst] >= _GOLDEN_COSINE_MIN:
+    worst = min(cosines.items(), key=lambda found: -1.0 if math.isnan(found[1]) else found[1])
+    if not worst[1] >= _GOLDEN_COSINE_MIN:
         raise EngineRefused(
-            f"network {network.manifest.name} computes something else than it was built to: output {worst} has "
-            f"cosine {cosines[worst]:.6f} to its golden vector, at least {_GOLDEN_COSINE_MIN} is expected",
+            f"network {network.manifest.name} computes something else than it was built to: output {worst[0]} has "
+            f"cosine {worst[1]:.6f} to its golden vector, at least {_GOLDEN_COSINE_MIN} is expected",
             BUILD,
         )
-    return cosines[worst]
+    return worst[1]
 
 
 def cosine(first: npt.NDArray[np.generic], second: npt.NDArray[np.generic]) -> float:

@@ -71,6 +71,7 @@ class Detection:
     close_look_px: AtLeastOne
     close_look_scales: Annotated[tuple[float, ...], Field(min_length=1)]
     about_as_large: Share
+    upright_confidence_min: Share
     confidence_min: Share
     overlap_max: Share
 

@@ -39,6 +39,20 @@ _DECODER_ERRORS = (
 _WIDE_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
 """Pillow's names for grey of 16 bits, by byte order."""
 
+_ORIENTATION = 0x0112
+"""EXIF tag. Source: Exif 2.32, section 4.6.4."""
+
+_UNDO = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+"""Takes back what an EXIF orientation does: Pillow turns TIFF pictures whether it is asked to or not."""
+
 # The limits below are checked from the header, so that Pillow's own guess at a bomb only gets in their way.
 Image.MAX_IMAGE_PIXELS = None
 
@@ -116,8 +130,10 @@ def _identified(photo: memoryview) -> Image.Image:
 
 def _rgb(picture: Image.Image, turn: bool) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     try:
+        undo = None if turn or picture.format != "TIFF" else _UNDO.get(picture.getexif().get(_ORIENTATION, 1))
         picture.load()
-        upright = ImageOps.exif_transpose(picture) if turn else picture
+        stored = picture.transpose(undo) if undo is not None else picture
+        upright = ImageOps.exif_transpose(stored) if turn else stored
         return np.asarray(_on_white(_eight_bits(upright)))  # one copy; np.array would make two
     except _DECODER_ERRORS:
         raise InvalidPhotoType("the photo does not decode") from None
@@ -126,7 +142,9 @@ def _rgb(picture: Image.Image, turn: bool) -> np.ndarray[tuple[int, ...], np.dty
 def _eight_bits(picture: Image.Image) -> Image.Image:
     """Grey of 16 bits as grey of 8 bits; Pillow itself would clip instead of scale."""
     if picture.mode in _WIDE_MODES:
-        return Image.fromarray((np.asarray(picture).astype(np.uint16) >> 8).astype(np.uint8))
+        wide = np.asarray(picture).astype(np.uint16)
+        white = wide == picture.info.get("transparency", -1)
+        return Image.fromarray(np.where(white, 255, wide >> 8).astype(np.uint8))
     if picture.mode == "I":
         return Image.fromarray((np.clip(np.asarray(picture), 0, 0xFFFF) >> 8).astype(np.uint8))
     if picture.mode == "F":

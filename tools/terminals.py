@@ -24,7 +24,7 @@ _SALT_BYTES = 16
 
 def load(path: Path) -> tuple[TerminalRecord, ...]:
     """The terminals of a file; none where there is no file yet."""
-    return read_yaml(path, TerminalFile).terminals if path.exists() else ()
+    return read_yaml(path, TerminalFile, secret=True).terminals if path.exists() else ()
 
 
 def store(path: Path, terminals: tuple[TerminalRecord, ...]) -> None:

@@ -18,13 +18,14 @@ from pydantic.dataclasses import dataclass
 
 from daemon.config import STRICT, Authentication, Terminals, read_yaml
 from daemon.errors import RateLimited, UnknownTerminal
+from daemon.manifest import Sha256
 
 ANYONE = "anyone"
 """Name of the one terminal where terminals are not authenticated."""
 
 _MINUTE_S = 60.0
 _SCHEME = "bearer "
-Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{32,64}$")]
+Salt = Annotated[str, Field(pattern=r"^([0-9a-f]{2}){16,32}$")]
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)
@@ -32,8 +33,8 @@ class TerminalRecord:
     """One terminal: its name, and SHA-256 of salt and token. A token has 256 random bits, so one round is enough."""
 
     name: str
-    salt: Hex
-    token_sha256: Hex
+    salt: Salt
+    token_sha256: Sha256
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)
@@ -85,7 +86,7 @@ def load_credentials(settings: Terminals) -> Credentials:
     """
     if settings.authentication is Authentication.NONE or settings.tokens is None:
         return Credentials(None)
-    return Credentials(read_yaml(settings.tokens, TerminalFile).terminals)
+    return Credentials(read_yaml(settings.tokens, TerminalFile, secret=True).terminals)
 
 
 class RateLimit:

@@ -17,7 +17,7 @@ from daemon.face.candidates import Candidates, decode_heads
 from daemon.face.geometry import Doubles, apply, inverse, square, warp
 from daemon.face.network import Network, as_batch
 from daemon.manifest import Detection, Preprocessing
-from daemon.records import Bytes, Face, Pixels
+from daemon.records import Bytes, Face, Floats, Pixels
 
 _ALIGNED_PX = 32
 """Height and width the detector takes are multiples of this. Source: YuNet's coarsest stride."""
@@ -49,12 +49,20 @@ class FaceDetector:
             DetectionFailed: no face was found.
         """
         turns, face = 0, self._first_look(pixels.rgb)
-        if auto_rotate and (face is None or _tilt_deg(face) > _UPRIGHT_DEG):
+        if auto_rotate and not self._is_upright(face):
             turns, face = self._most_upright(pixels.rgb, face)
         if face is None:
             raise DetectionFailed("no face found")
         turned = np.rot90(pixels.rgb, turns)
         return _turned_back(self._closer(turned, face), turns, turned)
+
+    def _is_upright(self, face: Face | None) -> bool:
+        """Whether a face is so surely upright that the turned photo need not be looked at.
+
+        The detector takes turned faces for upright ones too, with landmarks to match, but is less sure of them.
+        """
+        sure = self._settings.upright_confidence_min
+        return face is not None and face.confidence >= sure and _tilt_deg(face) <= _UPRIGHT_DEG
 
     def _first_look(self, rgb: Bytes) -> Face | None:
         """The face that is compared, in a small copy of the photo, else in a larger copy."""
@@ -82,7 +90,7 @@ class FaceDetector:
         how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         canvas = np.zeros((_whole_blocks(small_px[1]), _whole_blocks(small_px[0]), 3), np.uint8)
         canvas[: small_px[1], : small_px[0]] = cv2.resize(np.ascontiguousarray(rgb), small_px, interpolation=how)
-        found = self._look(canvas[None])[0].without_overlaps(self._settings.overlap_max)
+        found = self._look(as_batch(canvas[None], self._preprocessing))[0].without_overlaps(self._settings.overlap_max)
         if not found:
             return None
         chosen = found.compared(np.array(small_px) / 2, self._settings.about_as_large)
@@ -99,8 +107,8 @@ class FaceDetector:
         centre, side = face.box[:2] + face.box[2:] / 2, float(face.box[2:].max())
         frames = [square(centre, side * scale, side_px) for scale in scales]
         shown = [warp(np.ascontiguousarray(rgb), frame, side_px) for frame in frames]
-        straight = self._look(np.stack(shown))
-        mirrored = self._look(np.stack([crop[:, ::-1] for crop in shown]))
+        batch = as_batch(np.stack(shown), self._preprocessing)
+        straight, mirrored = self._look(batch), self._look(np.ascontiguousarray(batch[..., ::-1]))
         seen: list[Doubles] = []
         for frame, one, other in zip(frames, straight, mirrored, strict=True):
             back = inverse(frame)
@@ -110,10 +118,9 @@ class FaceDetector:
             return face
         return Face(face.box, np.mean(seen, axis=0).astype(np.float32), face.confidence)
 
-    def _look(self, photos: Bytes) -> list[Candidates]:
-        """What the network takes for faces in each photo of a batch, uint8 (batch, height, width, 3)."""
-        outputs = self._network.run(as_batch(photos, self._preprocessing))
-        return decode_heads(outputs, photos.shape[2], self._settings.confidence_min)
+    def _look(self, batch: Floats) -> list[Candidates]:
+        """What the network takes for faces in each photo of a batch, float32 (batch, 3, height, width)."""
+        return decode_heads(self._network.run(batch), batch.shape[3], self._settings.confidence_min)
 
 
 def _whole_blocks(size_px: int) -> int:

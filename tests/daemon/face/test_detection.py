@@ -26,6 +26,7 @@ SETTINGS = Detection(
     close_look_px=320,
     close_look_scales=(1.4, 1.6),
     about_as_large=0.83,
+    upright_confidence_min=0.91,
     confidence_min=0.6,
     overlap_max=0.3,
 )
