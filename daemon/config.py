@@ -66,6 +66,7 @@ class Server:
     bind: Annotated[tuple[str, ...], Field(min_length=1)]
     threads: Annotated[int, Field(ge=2, le=256)]
     keepalive_s: Annotated[int, Field(ge=1, le=300)]
+    receive_s: Seconds
     body_limit_bytes: AtLeastOne
 
 

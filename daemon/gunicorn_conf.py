@@ -47,12 +47,12 @@ class ContractWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
             del self._began_s[conn]
 
     def notify(self) -> None:
-        """Once a second: no more reading from who has not sent a whole request within the deadline.
+        """Once a second: no more reading from who has not sent a whole request in time.
 
         A request that has arrived is not harmed: its answer is still sent.
         """
         super().notify()
-        latest_s = time.monotonic() - _CONFIG.admission.deadline_s
+        latest_s = time.monotonic() - _CONFIG.server.receive_s
         for conn, began_s in list(self._began_s.items()):
             if began_s < latest_s:
                 with suppress(OSError):  # it has gone already

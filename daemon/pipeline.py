@@ -84,8 +84,9 @@ class Pipeline:
             crops.append(self.crop(first, request.auto_rotate, watch))
             crops.append(ahead.result())
         except RequestError as refusal:
-            ahead.cancel()
             return crops, [refusal]
+        finally:
+            ahead.cancel()  # nothing where it is done; where photo one failed, photo two need not begin
         return crops, []
 
     def _check_quality(self, request: VerificationRequest, portraits: Sequence[Portrait]) -> None:

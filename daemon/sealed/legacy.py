@@ -23,6 +23,8 @@ IV_BYTES = 12
 TAG_BYTES = 16
 """Sizes of AES-256-GCM. Source: NIST SP 800-38D, sections 5.2.1.1 and 8.2."""
 
+_ZEROS = memoryview(bytes(1 << 16))
+
 PUBLISHED_KEY = "dcbbad6765e14139a07d34b92292a672"
 PUBLISHED_IV = "df25d188a061"
 """Defaults that the vendor prints in its manual (private-cloud face service, version 1.8): no secrets at all."""
@@ -101,7 +103,10 @@ class LegacyFormat:
 
 def wipe(buffer: bytearray) -> None:
     """Overwrite a buffer with zeros, in place."""
-    buffer[:] = bytes(len(buffer))
+    view = memoryview(buffer)  # in blocks: a second buffer as large may not be there when memory is short
+    for start in range(0, len(buffer), len(_ZEROS)):
+        end = min(start + len(_ZEROS), len(buffer))
+        view[start:end] = _ZEROS[: end - start]
 
 
 def _from_base64(text: str) -> bytes:

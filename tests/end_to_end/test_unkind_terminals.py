@@ -29,8 +29,8 @@ _HALVES = {
 @pytest.fixture(scope="module")
 def few_threads(start: Start) -> RunningDaemon:
     """A daemon that a few stalled terminals can occupy, and that waits a second for them."""
-    admission = {"running": 2, "waiting": 2, "deadline_s": 1.0}
-    return start("few", server={"threads": _THREADS}, admission=admission)
+    admission = {"running": 2, "waiting": 2}
+    return start("few", server={"threads": _THREADS, "receive_s": 1.0}, admission=admission)
 
 
 def _connected(daemon: RunningDaemon) -> socket.socket:
