@@ -83,7 +83,7 @@ def pair_scores(embeddings: Floats, identities: Labels, tail_count: int) -> Pair
         tail_count: how many of the highest non-mated scores to keep exactly.
     """
     histogram = np.zeros(_BINS, np.int64)
-    tail = np.zeros(0, np.float64)
+    tail: Doubles = np.zeros(0, np.float64)
     mated: list[Doubles] = []
     for start in range(0, len(embeddings), _BLOCK):
         rows = slice(start, start + _BLOCK)
@@ -177,8 +177,8 @@ def _counts_by_group(
     order = np.argsort(group, kind="stable")
     edges = np.searchsorted(group[order], np.arange(int(group.max()) + 1))
     photos, people = embeddings[order], identities[order]
-    above = [np.zeros((len(edges), len(edges)), np.float32) for _ in cosines]
-    pairs = np.zeros((len(edges), len(edges)), np.float32)
+    above: list[Floats] = [np.zeros((len(edges), len(edges)), np.float32) for _ in cosines]
+    pairs: Floats = np.zeros((len(edges), len(edges)), np.float32)
     for row, (start, end) in enumerate(zip(edges, [*edges[1:], len(order)], strict=True)):
         apart = people[start:end, None] != people[None]
         scores = photos[start:end] @ photos.T

@@ -16,14 +16,13 @@ import sys
 import tarfile
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from daemon.errors import DownloadFailed
 from tools.console import say
 
 if TYPE_CHECKING:
     from unearth import Link, PackageFinder
-    from unearth.fetchers import PyPIClient
 
 _DEFAULT_INDEX = "https://pypi.org/simple"
 _TRUE = ("1", "true", "yes", "on", "y", "t")
@@ -84,7 +83,7 @@ def _indexes(settings: dict[str, str]) -> list[str]:
     return [settings.get("index-url", _DEFAULT_INDEX), *settings.get("extra-index-url", "").split()]
 
 
-def _client(settings: dict[str, str], indexes: list[str]) -> PyPIClient:
+def _client(settings: dict[str, str], indexes: list[str]) -> Any:  # noqa: ANN401 - typed differently in the versions locked for Python 3.10
     from unearth.auth import MultiDomainBasicAuth
     from unearth.fetchers import PyPIClient
 

@@ -64,7 +64,7 @@ def region_weights() -> npt.NDArray[np.float32]:
 
 def occluded(crop: Bytes, random: Random) -> tuple[Bytes, Cover]:
     """One training example: a clean crop, a hard negative, or one or two occluders, sometimes both kinds."""
-    cover = np.zeros((CROP_SIZE_PX, CROP_SIZE_PX), np.bool_)
+    cover: Cover = np.zeros((CROP_SIZE_PX, CROP_SIZE_PX), np.bool_)
     drawn = crop
     if random.random() < 0.35:
         drawn = HARD_NEGATIVES[int(random.integers(len(HARD_NEGATIVES)))](drawn, random)
@@ -102,7 +102,7 @@ def fit_logistic(features: Doubles, visible: Doubles) -> tuple[Doubles, float]:
     """
     mean, spread = features.mean(axis=0), features.std(axis=0) + 1e-6
     rows = np.column_stack([(features - mean) / spread, np.ones(len(features))])
-    beta = np.zeros(rows.shape[1])
+    beta: Doubles = np.zeros(rows.shape[1])
     ridge = np.full(rows.shape[1], _RIDGE * len(rows))
     ridge[-1] = 0
     for _ in range(_NEWTON_STEPS):

@@ -88,8 +88,8 @@ def _opencv_landmarks(detector: cv2.FaceDetectorYN, rgb: Bytes) -> npt.NDArray[n
     straight, mirrored = (
         _opencv_row(detector, np.asarray(shown, np.uint8))[4:14].reshape(5, 2) for shown in (close, close[:, ::-1])
     )
-    mirrored = np.stack([319 - mirrored[:, 0], mirrored[:, 1]], axis=1)[[1, 0, 2, 4, 3]]
-    return np.asarray((straight + mirrored) / 2 * side / 320 + (left, top), np.float64)
+    back = np.stack([319 - mirrored[:, 0], mirrored[:, 1]], axis=1)[[1, 0, 2, 4, 3]]
+    return np.asarray((straight + back) / 2 * side / 320 + (left, top), np.float64)
 
 
 @pytest.mark.parametrize("name", NAMES)
