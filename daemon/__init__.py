@@ -1,5 +1,8 @@
 """faceverifyd: two sealed photos in, a calibrated verification score out.
 
+"The contract" is what a terminal sees: `api/openapi.yaml` and `sealed/FORMAT.md`, and the table of thresholds in
+README.md.
+
 The map, from the socket down. A module imports downward only; siblings never import each other.
 
     wsgi  gunicorn_conf      what gunicorn loads

@@ -47,16 +47,15 @@ def load_networks(settings: Inference) -> Networks:
         EngineRefused: an engine is not what it should be.
     """
     # Both photos of a request are detected at the same time, one thread each; their embeddings are one batch.
-    threads = {settings.detection: 1, settings.recognition: settings.threads}
-    loaded = [
-        load_engine(
-            settings.engines,
-            load_manifest(settings.networks / name),
-            Target(settings.accelerator, settings.policy, count),
-        )
-        for name, count in threads.items()
-    ]
-    return Networks(*loaded)
+    return Networks(
+        detection=_load_network(settings, settings.detection, 1),
+        recognition=_load_network(settings, settings.recognition, settings.threads),
+    )
+
+
+def _load_network(settings: Inference, name: str, threads: int) -> OnnxNetwork:
+    manifest = load_manifest(settings.networks / name)
+    return load_engine(settings.engines, manifest, Target(settings.accelerator, settings.policy, threads))
 
 
 def make_detector(networks: Networks) -> FaceDetector:

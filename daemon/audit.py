@@ -17,6 +17,7 @@ from typing import Any, ParamSpec, TextIO, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from daemon.errors import DeviceError
 from daemon.records import Step
 
 P = ParamSpec("P")
@@ -27,7 +28,6 @@ LOG_FIELDS = (
     "event",
     "request_id",
     "terminal",
-    "method",
     "route",
     "status",
     "code",
@@ -42,6 +42,7 @@ LOG_FIELDS = (
 """All that a log line can hold, in this order."""
 
 _BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Upper edges of the histograms, inclusive: from a step of a millisecond to the shipped admission.deadline_s."""
 
 
 class Stopwatch:
@@ -92,6 +93,10 @@ class Journal:
         with self._lock:
             self._stream.write(line + "\n")
             self._stream.flush()
+
+    def start_refused(self, error: DeviceError) -> None:
+        """The daemon does not start: why, and what the technician should do."""
+        self.write("start_refused", error=type(error).__name__, reason=str(error.args[0]), remedy=error.remedy)
 
     def fault(self, error: BaseException, request_id: str) -> None:
         """A bug: the error's class and where it happened. Its text may quote what was sent, so it is left out."""

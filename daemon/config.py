@@ -61,7 +61,7 @@ class ExifOrientation(str, Enum):
 
 @dataclass(frozen=True, slots=True, config=STRICT)
 class Server:
-    """Section `server`: where and how gunicorn listens."""
+    """Section `server`: where and how gunicorn listens, and how much and how long it reads."""
 
     bind: Annotated[tuple[str, ...], Field(min_length=1)]
     threads: Annotated[int, Field(ge=2, le=256)]
@@ -107,7 +107,7 @@ class Sealed:
 
 @dataclass(frozen=True, slots=True, config=STRICT)
 class PhotoLimits:
-    """Section `photo`: what is accepted. Source of the values: CONTRACT's table of photos, in openapi.yaml."""
+    """Section `photo`: what is accepted."""
 
     min_side_px: AtLeastOne
     max_side_px: AtLeastOne

@@ -13,12 +13,11 @@ import time
 from contextlib import suppress
 from typing import Any
 
-import falcon
 from gunicorn.http.errors import ConfigurationProblem, ParseException, UnsupportedTransferCoding
 from gunicorn.workers.gthread import ThreadWorker
 
 from daemon.api.exchange import new_request_id
-from daemon.api.responses import INTERNAL_ERROR, Answer, answer_to, raw_answer
+from daemon.api.responses import INTERNAL_ERROR, LENGTH_REQUIRED, Answer, answer_to, raw_answer
 from daemon.audit import Journal
 from daemon.config import Config, Server, config_path, load_config
 from daemon.errors import ConfigurationRefused, InvalidArgument
@@ -78,7 +77,7 @@ class ContractWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
 
 def _answer_to_http(error: BaseException) -> Answer:
     if isinstance(error, UnsupportedTransferCoding):
-        return answer_to(falcon.HTTPLengthRequired())
+        return LENGTH_REQUIRED
     if isinstance(error, ConfigurationProblem) or not isinstance(error, (ParseException, OSError)):
         return INTERNAL_ERROR
     return answer_to(InvalidArgument("malformed HTTP"))
@@ -111,7 +110,7 @@ def _configuration() -> Config:
     try:
         return load_config(config_path(os.environ))
     except ConfigurationRefused as error:
-        Journal().write("start_refused", error=type(error).__name__, reason=str(error.args[0]), remedy=error.remedy)
+        Journal().start_refused(error)
         raise SystemExit(_LOAD_REFUSED) from None
 
 

@@ -1,7 +1,7 @@
 """Engines on an accelerator: the one owner of onnxruntime.
 
-Promises that a loaded network is the file that was built, was built for this very device, runs on the asked
-accelerator and reproduces its golden vectors. Building is left to `fvctl engines build`, never done here.
+Promises that a loaded network is the file that was built, was built for this accelerator and this onnxruntime, runs on
+the asked accelerator and reproduces its golden vectors. Building is left to `fvctl engines build`, never done here.
 
 Not thread-bound: `InferenceSession.run` may be called from several threads at once.
 """
@@ -27,14 +27,17 @@ from daemon.errors import ConfigurationRefused, EngineRefused
 from daemon.manifest import Manifest, Profile, Sha256, model_hash
 from daemon.records import Floats
 
+ONNXRUNTIME_VERSION: str = ort.__version__
+
 MODEL_FILE = "model.onnx"
 GOLDEN_FILE = "golden.npz"
 RECORD_FILE = "engine.yaml"
 
 BUILD = "Run: fvctl engines build"
+"""The remedy for nearly every engine that is refused."""
 
 _GOLDEN_COSINE_MIN = 0.999
-"""Least cosine of an output to its golden vector. Source: the accuracy gate for FP16, DESIGN of the engines."""
+"""Least cosine of an output to its golden vector. Source: the gate for FP16 in trt_engines/README.md."""
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)
@@ -94,9 +97,14 @@ ACCELERATORS: dict[Accelerator, _Row] = {
 
 
 def engine_identity(model: bytes, manifest: Manifest, accelerator: Accelerator) -> str:
-    """Hash over everything that makes an engine valid on this device and no other.
+    """Hash over what an engine was made from: where it differs, the engine is stale.
 
     onnxruntime's own cache key ignores weights, shapes and options, so this one takes them all.
+
+    Args:
+        model: the device model, ONNX bytes.
+        manifest: the manifest it was made by.
+        accelerator: what it was built for.
 
     Returns:
         64 lower-case hex digits.
@@ -107,7 +115,7 @@ def engine_identity(model: bytes, manifest: Manifest, accelerator: Accelerator) 
         "provider": row.provider,
         "options": row.options(manifest.profile, manifest.input),
         "profile": asdict(manifest.profile),
-        "onnxruntime": ort.__version__,
+        "onnxruntime": ONNXRUNTIME_VERSION,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -182,7 +190,7 @@ def open_network(model: bytes, manifest: Manifest, target: Target) -> OnnxNetwor
         ) from error
     network = OnnxNetwork(session, manifest, model)
     if strict and network.accelerator is not target.accelerator:
-        seen = f"{network.accelerator.value} (onnxruntime {ort.__version__} offers {ort.get_available_providers()})"
+        seen = f"{network.accelerator.value} (onnxruntime {ONNXRUNTIME_VERSION} offers {ort.get_available_providers()})"
         raise EngineRefused(
             f"network {manifest.name} should run on {target.accelerator.value}, but runs on {seen}", _remedy(target)
         )
@@ -220,7 +228,7 @@ def load_engine(engines: Path, manifest: Manifest, target: Target) -> OnnxNetwor
     if record.identity != engine_identity(model, manifest, target.accelerator):
         raise EngineRefused(
             f"engine {folder.name} is stale: it was built with onnxruntime {record.onnxruntime} for "
-            f"{record.accelerator.value}, this is onnxruntime {ort.__version__} for {target.accelerator.value}, or "
+            f"{record.accelerator.value}, this is onnxruntime {ONNXRUNTIME_VERSION} for {target.accelerator.value}, or "
             "the network's manifest has changed",
             BUILD,
         )
@@ -255,14 +263,14 @@ def check_golden(network: OnnxNetwork, golden: Path) -> float:
     with np.load(golden, allow_pickle=False) as wanted:
         found = network.run(wanted["input"])
         cosines = {name: cosine(found[name], wanted[name]) for name in wanted.files if name != "input"}
-    worst = min(cosines.items(), key=lambda found: -1.0 if math.isnan(found[1]) else found[1])
-    if not worst[1] >= _GOLDEN_COSINE_MIN:
+    name, worst = min(cosines.items(), key=lambda entry: -1.0 if math.isnan(entry[1]) else entry[1])
+    if not worst >= _GOLDEN_COSINE_MIN:  # NaN is not
         raise EngineRefused(
-            f"network {network.manifest.name} computes something else than it was built to: output {worst[0]} has "
-            f"cosine {worst[1]:.6f} to its golden vector, at least {_GOLDEN_COSINE_MIN} is expected",
+            f"network {network.manifest.name} computes something else than it was built to: output {name} has "
+            f"cosine {worst:.6f} to its golden vector, at least {_GOLDEN_COSINE_MIN} is expected",
             BUILD,
         )
-    return worst[1]
+    return worst
 
 
 def cosine(first: npt.NDArray[np.generic], second: npt.NDArray[np.generic]) -> float:

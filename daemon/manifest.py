@@ -78,7 +78,7 @@ class Detection:
 
 @dataclass(frozen=True, slots=True, config=STRICT)
 class Regions:
-    """A share for each region of `daemon.records.REGIONS`."""
+    """A share for each region of `daemon.records.REGIONS`, 0 to 1."""
 
     left_eye: Share
     right_eye: Share
@@ -98,7 +98,7 @@ class Occlusion:
 
 @dataclass(frozen=True, slots=True, config=STRICT)
 class Manifest:
-    """One network. Exactly one of `detection` and `occlusion` is set, as `task` says."""
+    """One network. A detector sets `detection`, a recogniser `occlusion`; `daemon.app` refuses one without its own."""
 
     name: str
     task: Literal["detection", "recognition"]

@@ -17,7 +17,7 @@ from daemon.errors import InvalidContentLength, InvalidPhotoSize, InvalidPhotoTy
 from daemon.records import Pixels
 
 FORMATS = ("JPEG", "BMP", "PNG", "GIF", "TIFF")
-"""Source: the contract's table of photos."""
+"""Source: the contract."""
 
 _DECODER_ERRORS = (
     OSError,
@@ -51,7 +51,7 @@ _UNDO = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_270,
 }
-"""Takes back what an EXIF orientation does: Pillow turns TIFF pictures whether it is asked to or not."""
+"""Takes back what an EXIF orientation does: Pillow turns TIFF photos whether it is asked to or not."""
 
 # The limits below are checked from the header, so that Pillow's own guess at a bomb only gets in their way.
 Image.MAX_IMAGE_PIXELS = None

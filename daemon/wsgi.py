@@ -26,5 +26,5 @@ def application() -> WsgiApp:
     try:
         return create_app(load_config(config_path(os.environ)), journal)
     except DeviceError as error:
-        journal.write("start_refused", error=type(error).__name__, reason=str(error.args[0]), remedy=error.remedy)
+        journal.start_refused(error)
         raise SystemExit(_LOAD_REFUSED) from None

@@ -22,19 +22,16 @@ import yaml
 
 from daemon import __version__
 from daemon.config import load_config
-from daemon.score.calibration import CalibrationRecord, DataSet, load_calibration
+from daemon.score.calibration import CalibrationRecord, DataSet, ErrorRate, load_calibration
 from tools.console import NEEDS_DOING, OK, say, show_rows
 from tools.error_rates import best_accuracy
 from tools.extraction import labelled_photos, listed_pairs
-from tools.mapping import Evidence, all_pairs, fit_map, only_listed, rates_at, threshold_cosines
+from tools.mapping import Evidence, all_pairs, declared_fmr, fit_map, only_listed, rates_at, threshold_cosines
 from tools.measurement import Measured, measure
 from tools.report import write_report
 
 _ALLOWED_FACTORS = {0.4: 1.5, 0.5: 1.5, 0.6: 1.5, 0.7: 1.5, 0.8: 2.0, 0.9: 3.0}
 """How far a measured false match rate may be from the declared one, by threshold: fewer pairs, wider."""
-
-_DECIDABLE_PAIRS = 10
-"""Where fewer pairs than this are expected above a threshold, the set is too small to say anything."""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -73,15 +70,14 @@ def _write(args: argparse.Namespace, measured: Measured, evidence: Evidence) -> 
 def _check(args: argparse.Namespace, measured: Measured, evidence: Evidence) -> int:
     existing = load_calibration(args.check, *measured.hashes).record
     rates = rates_at(evidence, threshold_cosines(existing.knots))
-    data = _data_set(args.name, measured, evidence)
-    record = dataclasses.replace(existing, data=data, error_rates=rates)
+    record = dataclasses.replace(existing, data=_data_set(args.name, measured, evidence), error_rates=rates)
     if args.report:
         write_report(args.report, record, measured, evidence)
     _show(record, args.json)
     if args.pairs:
         accuracy, cosine = best_accuracy(evidence.pairs)
         say(f"accuracy {accuracy:.2%} at the best comparison score, {cosine:.3f}")
-    return NEEDS_DOING if any(_verdict(rate.threshold, rate.fmr, data) == "off" for rate in rates) else OK
+    return NEEDS_DOING if any(_verdict(rate) == "off" for rate in rates) else OK
 
 
 def _data_set(name: str, measured: Measured, evidence: Evidence) -> DataSet:
@@ -105,16 +101,11 @@ def write_calibration(path: Path, record: CalibrationRecord) -> None:
     making.replace(path)
 
 
-def _verdict(threshold: float, fmr: float, data: DataSet) -> str:
-    declared, factor = declared_fmr(threshold), _ALLOWED_FACTORS[threshold]
-    if declared * data.non_mated_pairs < _DECIDABLE_PAIRS:
+def _verdict(rate: ErrorRate) -> str:
+    if rate.extrapolated:
         return "too few pairs"
-    return "holds" if declared / factor <= fmr <= declared * factor else "off"
-
-
-def declared_fmr(threshold: float) -> float:
-    """False match rate of a threshold. Source: CONTRACT, section 2."""
-    return float(10 ** (3 - 10 * threshold))
+    declared, factor = declared_fmr(rate.threshold), _ALLOWED_FACTORS[rate.threshold]
+    return "holds" if declared / factor <= rate.fmr <= declared * factor else "off"
 
 
 def _show(record: CalibrationRecord, as_json: bool) -> None:
@@ -127,7 +118,7 @@ def _show(record: CalibrationRecord, as_json: bool) -> None:
                 "declared_fmr": f"{declared_fmr(rate.threshold):.0e}",
                 "measured_fmr": f"{rate.fmr:.2e}",
                 "interval_95": f"{low:.2e} to {high:.2e}",
-                "verdict": _verdict(rate.threshold, rate.fmr, record.data),
+                "verdict": _verdict(rate),
                 "fnmr": f"{rate.fnmr:.2%}",
                 "fnmr_one_pair": f"{rate.fnmr_one_pair:.2%}",
                 "cosine": rate.cosine,

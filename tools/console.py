@@ -16,7 +16,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 OK, NEEDS_DOING, COULD_NOT_RUN, WRONG_USAGE = 0, 1, 2, 64
-"""Exit codes. Source: STYLE, Tools; 64 is EX_USAGE of sysexits.h."""
+"""Exit codes, the same for every tool. Source of 64: EX_USAGE of sysexits.h."""
 
 T = TypeVar("T")
 _PLAIN_EVERY = 500

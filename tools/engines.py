@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 
 from daemon.config import Accelerator, Inference, Policy, load_config, read_yaml
 from daemon.errors import ConfigurationRefused, EngineRefused
@@ -24,6 +23,7 @@ from daemon.face.detection import FaceDetector
 from daemon.inference import (
     GOLDEN_FILE,
     MODEL_FILE,
+    ONNXRUNTIME_VERSION,
     RECORD_FILE,
     EngineRecord,
     OnnxNetwork,
@@ -56,7 +56,11 @@ def source_network(manifest: Manifest, cache: Path) -> bytes:
 
 
 def headless_model(folder: Path, cache: Path) -> tuple[bytes, Manifest]:
-    """The device model of a network without its occlusion head, to train one."""
+    """The device model of a network without its occlusion head, to train one, and the manifest it was made by.
+
+    Raises:
+        DeviceError: the network cannot be had, or the recipe does not fit it.
+    """
     manifest = load_manifest(folder)
     plain = tuple(rewrite for rewrite in manifest.recipe if rewrite is not Rewrite.JOIN_OCCLUSION_HEAD)
     bare = dataclasses.replace(manifest, recipe=plain)
@@ -109,7 +113,7 @@ def _build_locked(folder: Path, settings: Inference, cache: Path) -> EngineRecor
         model_sha256=hashlib.sha256(model).hexdigest(),
         golden_sha256=hashlib.sha256(golden).hexdigest(),
         accelerator=settings.accelerator,
-        onnxruntime=ort.__version__,
+        onnxruntime=ONNXRUNTIME_VERSION,
         built_utc=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         checks=checks,
     )

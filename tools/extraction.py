@@ -23,7 +23,7 @@ from tools.console import progress
 PHOTO_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff")
 
 LIMITS = PhotoLimits(min_side_px=8, max_side_px=5000, max_bytes=5 << 20, exif_orientation=ExifOrientation.PARAMETER)
-"""Source: the contract's table of photos; what is measured is what will be served."""
+"""Source: the contract; what is measured is what will be served."""
 
 _LAYOUT = "Name a folder with one folder per identity, photos inside, or with an index.csv."
 

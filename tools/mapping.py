@@ -8,21 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from daemon.errors import ConfigurationRefused
+from daemon.records import Doubles
 from daemon.score.calibration import ErrorRate
-from tools.error_rates import (
-    Doubles,
-    PairScores,
-    fmr_intervals,
-    listed_intervals,
-    listed_scores,
-    pair_scores,
-)
+from tools.error_rates import PairScores, fmr_intervals, listed_intervals, listed_scores, pair_scores
 from tools.extraction import ListedPair
 from tools.measurement import Measured
 from tools.tail import fit_tail
 
 THRESHOLDS = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-"""Source: CONTRACT, section 2."""
+"""The contract's table of thresholds."""
 
 _TAIL_START_FMR = 1e-3
 """Above this rate pairs are counted, below it the tail's model speaks. Measured: trt_engines/sface/README.md."""
@@ -37,11 +31,18 @@ _COUNTED_MIN = 10
 """Fewer pairs than this above a threshold say too little: the rate there is called extrapolated."""
 
 _KNOT_STEP = 0.01
+"""Ten knots from one threshold of the table to the next."""
+
 _LOWEST_SCORE = 0.3
 """Verification score at a false match rate of 1: 0.3 - 0.1 log10(1)."""
 
 Knots = tuple[tuple[float, float], ...]
 """Comparison score and verification score, both rising."""
+
+
+def declared_fmr(threshold: float) -> float:
+    """False match rate that a threshold on the verification score stands for. Source: the contract."""
+    return float(10 ** (3 - 10 * threshold))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ def fit_map(pairs: PairScores) -> Knots:
     tail = fit_tail(pairs.tail[:kept], kept / pairs.non_mated_count)
     found = [(-1.0, _LOWEST_SCORE)]
     for score in np.arange(_LOWEST_SCORE + _KNOT_STEP, 1 + _KNOT_STEP / 2, _KNOT_STEP):
-        fmr = float(10 ** (3 - 10 * score))
+        fmr = declared_fmr(score)
         cosine = tail.cosine_at(fmr) if fmr <= tail.start_fmr else pairs.cosine_at(fmr)
         if found[-1][0] + 1e-6 < cosine < 1:
             found.append((round(float(cosine), 6), round(float(score), 6)))
@@ -126,7 +127,7 @@ def rates_at(evidence: Evidence, cosines: Doubles) -> tuple[ErrorRate, ...]:
             fmr_interval=interval,
             fnmr=round(pairs.fnmr(cosine, once=False), 6),
             fnmr_one_pair=round(pairs.fnmr(cosine, once=True), 6),
-            extrapolated=10 ** (3 - 10 * threshold) * pairs.non_mated_count < _COUNTED_MIN,
+            extrapolated=declared_fmr(threshold) * pairs.non_mated_count < _COUNTED_MIN,
         )
         for threshold, cosine, interval in zip(THRESHOLDS, cosines, intervals, strict=True)
     )

@@ -1,7 +1,9 @@
 """Draws what covers faces, and what only looks like it, onto aligned crops of 112 x 112 px.
 
-Everything is drawn by us from a seeded random generator; no picture of a real mask, hand or pair of glasses is used.
+Everything is drawn by us from a seeded random generator; no photo of a real mask, hand or pair of glasses is used.
 An occluder returns where it covers; a hard negative changes the crop and covers nothing.
+Sizes are in px of the crop. The ranges are ours; what they are worth on real masks and glasses is in
+trt_engines/sface/README.md.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ def device_model(source: bytes, manifest: Manifest, folder: Path) -> bytes:
 
 
 def _fold_constants(model: onnx.ModelProto, _manifest: Manifest, _folder: Path) -> None:
-    """Block-quantised weights as float weights: onnxruntime runs neither these DequantizeLinear nodes nor fast ones."""
+    """Block-quantised weights as float weights: onnxruntime does not run the published DequantizeLinear nodes."""
     graph = model.graph
     known = {tensor.name: tensor for tensor in graph.initializer}
     kept = []

@@ -13,12 +13,15 @@ from typing import Any
 
 import numpy as np
 
+from daemon.records import Doubles
 from daemon.score.calibration import Calibration, CalibrationRecord
-from tools.error_rates import Doubles, PairScores, extreme_pairs
-from tools.mapping import Evidence
+from tools.error_rates import PairScores, extreme_pairs
+from tools.mapping import Evidence, declared_fmr
 from tools.measurement import Measured
 
 _WORST = 20
+"""Pairs and failures that are named."""
+
 _MATED, _NON_MATED, _DECLARED = "#0b6e4f", "#a4243b", "#555555"
 
 _PAGE = """<!DOCTYPE html>
@@ -95,7 +98,7 @@ def _rates(record: CalibrationRecord) -> str:
     rows = [
         (
             rate.threshold,
-            f"{10 ** (3 - 10 * rate.threshold):.0e}",
+            f"{declared_fmr(rate.threshold):.0e}",
             f"{rate.fmr:.2e}",
             f"{rate.fmr_interval[0]:.2e} to {rate.fmr_interval[1]:.2e}",
             f"{rate.fnmr:.2%}",
@@ -152,7 +155,7 @@ def _promise(axes: Any, record: CalibrationRecord, _pairs: PairScores) -> None: 
     thresholds = np.array([rate.threshold for rate in record.error_rates])
     measured = np.array([rate.fmr for rate in record.error_rates])
     low, high = np.array([rate.fmr_interval for rate in record.error_rates]).T
-    axes.plot(thresholds, 10 ** (3 - 10 * thresholds), color=_DECLARED, label="declared")
+    axes.plot(thresholds, [declared_fmr(threshold) for threshold in thresholds], color=_DECLARED, label="declared")
     seen = measured > 0
     spread = np.clip([measured - low, high - measured], 0, None)[:, seen]
     axes.errorbar(thresholds[seen], measured[seen], spread, fmt="o", capsize=4, color=_NON_MATED, label="measured")

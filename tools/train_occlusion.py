@@ -22,22 +22,26 @@ from daemon.errors import ConfigurationRefused
 from daemon.face.alignment import PLACES
 from daemon.face.network import as_batch
 from daemon.inference import Target, open_network
-from daemon.records import CROP_SIZE_PX, REGIONS, Bytes
+from daemon.records import CROP_SIZE_PX, REGIONS, Bytes, Doubles
 from tools.console import OK, progress, say, show
 from tools.engines import detector_from_source, headless_model
 from tools.extraction import face_crops, labelled_photos
 from tools.occluders import HARD_NEGATIVES, OCCLUDERS, Cover, Random
 from tools.recipe import with_output
 
-Doubles = npt.NDArray[np.float64]
 Features = Callable[[Bytes], npt.NDArray[np.float32]]
 
 _CELLS = 14
 _CELL_PX = CROP_SIZE_PX // _CELLS
+"""Cells along a side of the feature map that the manifest names, and pixels of the crop that one stands for."""
+
 _BATCH = 32
 _CELLS_PER_CROP = 48
+"""Crops in one run, and cells of each that are learned from at most."""
+
 _RIDGE = 1e-3
 _NEWTON_STEPS = 12
+"""Penalty on the weights per cell, for standardised features, and steps of the fit."""
 
 _REGION_BOXES = {
     "left_eye": (PLACES[1], (13.0, 8.0)),

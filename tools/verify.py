@@ -18,14 +18,16 @@ from daemon.api.verification import PATH
 from daemon.config import load_config
 from daemon.errors import ConfigurationRefused
 from daemon.sealed.legacy import LegacyFormat, load_legacy_key
-from tools.calibrate import declared_fmr
 from tools.console import NEEDS_DOING, OK, show
+from tools.mapping import declared_fmr
 
 RECOMMENDED_THRESHOLD = 0.7
-"""Source: CONTRACT, section 2."""
+"""Above this score the contract recommends to take both photos for one person."""
 
 _TIMEOUT_S = 60.0
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Longer than the shipped server.receive_s and admission.deadline_s together."""
+
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """Asks the daemon itself: a proxy named in the environment is for the internet, and sees no photos."""
 
 
@@ -64,15 +66,19 @@ def ask(url: str, form: dict[str, str], token: str | None = None) -> Answered:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     request = urllib.request.Request(url.rstrip("/") + PATH, urllib.parse.urlencode(form).encode(), headers)  # noqa: S310
     try:
-        with _DIRECT.open(request, timeout=_TIMEOUT_S) as response:
+        with _opened(request) as response:
             return _answered(response.status, response.headers, response.read())
-    except urllib.error.HTTPError as error:
-        with error:
-            return _answered(error.code, error.headers, error.read())
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise ConfigurationRefused(
             f"no daemon answers at {url}: {error}", "Start it, or name another with --url."
         ) from error
+
+
+def _opened(request: urllib.request.Request) -> Any:  # noqa: ANN401 - an HTTP response, refusals included
+    try:
+        return DIRECT.open(request, timeout=_TIMEOUT_S)
+    except urllib.error.HTTPError as refusal:
+        return refusal
 
 
 def _answered(status: int, headers: Any, body: bytes) -> Answered:  # noqa: ANN401 - http.client's message

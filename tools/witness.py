@@ -11,7 +11,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from daemon.config import ExifOrientation, PhotoLimits
 from daemon.errors import EngineRefused
 from daemon.face.alignment import align
 from daemon.face.candidates import decode_heads
@@ -21,11 +20,18 @@ from daemon.inference import OnnxNetwork, cosine
 from daemon.manifest import Manifest
 from daemon.photo import PhotoDecoder
 from daemon.records import Bytes, Face, Floats, Pixels
+from tools.extraction import LIMITS
 
 _LOOK_PX = 320
+_PORTRAIT_PX = 480
+"""Longer sides of the copies that both readings are shown: for a detector, and to cut a face from."""
+
 _CONFIDENCE_MIN = 0.6
+_OVERLAP_MAX = 0.3
+"""Least confidence of a face, and overlap above which two count as one. Source of the latter: OpenCV's default."""
+
 _IOU_MIN = 0.98
-"""Least overlap of a face's box to the witness' box. Source: the accuracy gate for FP16, DESIGN of the engines."""
+"""Least overlap of a face's box to the witness' box. Source: the gate in trt_engines/README.md."""
 
 _REMEDY = "Do not use this engine; the network file or the recipe is not what it should be. Report it."
 
@@ -36,7 +42,7 @@ def check_against_witness(source: bytes, network: OnnxNetwork, photos: dict[str,
     Args:
         source: the network as published, ONNX bytes.
         network: the device model, loaded.
-        photos: sample photos, JPEG.
+        photos: sample photos, JPEG bytes by name.
 
     Returns:
         Least agreement found, by name.
@@ -76,7 +82,7 @@ def golden_input(manifest: Manifest, photos: dict[str, bytes]) -> Floats:
 
 def _middle(photo: bytes, side_px: int) -> Bytes:
     """The upper middle of a portrait as a square."""
-    rgb = small_copy(photo, 480).rgb
+    rgb = small_copy(photo, _PORTRAIT_PX).rgb
     side = min(rgb.shape[:2])
     left = (rgb.shape[1] - side) // 2
     return np.asarray(
@@ -86,8 +92,7 @@ def _middle(photo: bytes, side_px: int) -> Bytes:
 
 def small_copy(photo: bytes, long_side_px: int) -> Pixels:
     """A photo shrunk so that its longer side is long_side_px."""
-    limits = PhotoLimits(min_side_px=8, max_side_px=5000, max_bytes=5 << 20, exif_orientation=ExifOrientation.PARAMETER)
-    rgb = PhotoDecoder(limits).decode(memoryview(photo), auto_rotate=False).rgb
+    rgb = PhotoDecoder(LIMITS).decode(memoryview(photo), auto_rotate=False).rgb
     scale = long_side_px / max(rgb.shape[:2])
     size = (round(rgb.shape[1] * scale), round(rgb.shape[0] * scale))
     return Pixels(np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8))
@@ -112,7 +117,7 @@ def _check_detector(original: Path, network: OnnxNetwork, photos: dict[str, byte
         canvas[: rgb.shape[0], : rgb.shape[1]] = rgb
         batch = as_batch(canvas[None], network.manifest.preprocessing)
         outputs = network.run(batch)
-        faces = decode_heads(outputs, _LOOK_PX, _CONFIDENCE_MIN)[0].without_overlaps(0.3)
+        faces = decode_heads(outputs, _LOOK_PX, _CONFIDENCE_MIN)[0].without_overlaps(_OVERLAP_MAX)
         overlaps.append(max((_iou(box, _opencv_face(detector, canvas)[:4]) for box in faces.boxes), default=0.0))
         raw.setInput(batch)
         cosines += [cosine(outputs[name], seen) for name, seen in zip(names, raw.forward(names), strict=True)]
@@ -123,7 +128,8 @@ def _check_recogniser(original: Path, network: OnnxNetwork, photos: dict[str, by
     recogniser = cv2.FaceRecognizerSF.create(str(original), "")
     cosines = []
     for photo in photos.values():
-        crop = align(pixels := small_copy(photo, 480), _some_face(pixels)).rgb
+        pixels = small_copy(photo, _PORTRAIT_PX)
+        crop = align(pixels, _some_face(pixels)).rgb
         seen = recogniser.feature(np.ascontiguousarray(crop[..., ::-1]))
         ours = network.run(as_batch(crop[None], network.manifest.preprocessing))[EMBEDDING_OUTPUT]
         cosines.append(cosine(ours, seen))

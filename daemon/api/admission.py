@@ -15,6 +15,10 @@ class Turnstile:
     """Admits as many requests as the device works on at once; the others wait in a bounded queue.
 
     gunicorn's own queue has no bound, which is why this one exists.
+
+    Args:
+        settings: how many, and for how long.
+        clock: monotonic seconds.
     """
 
     def __init__(self, settings: Admission, clock: Callable[[], float]) -> None:
@@ -23,7 +27,7 @@ class Turnstile:
         self._free = threading.Semaphore(settings.running)
         self._lock = threading.Lock()
         self._waiting = 0
-        self._usual_s = 0.1
+        self._usual_s = 0.1  # a guess, until the first requests have been measured
 
     @contextmanager
     def admit(self) -> Iterator[None]:

@@ -17,7 +17,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from daemon.config import STRICT, Authentication, Terminals, read_yaml
-from daemon.errors import RateLimited, UnknownTerminal
+from daemon.errors import ConfigurationRefused, RateLimited, UnknownTerminal
 from daemon.manifest import Sha256
 
 ANYONE = "anyone"
@@ -50,7 +50,11 @@ def token_hash(salt: str, token: str) -> str:
 
 
 class Credentials:
-    """Answers who is calling; every token is compared, in constant time, whichever fits."""
+    """Answers who is calling; every token is compared, in constant time, whichever fits.
+
+    Args:
+        terminals: those that are known; None where terminals are not authenticated.
+    """
 
     def __init__(self, terminals: tuple[TerminalRecord, ...] | None) -> None:
         self._terminals = terminals
@@ -82,10 +86,12 @@ def load_credentials(settings: Terminals) -> Credentials:
     """The terminals of the configuration.
 
     Raises:
-        ConfigurationRefused: the token file is missing or has faults.
+        ConfigurationRefused: no token file is named, or it is missing or has faults.
     """
-    if settings.authentication is Authentication.NONE or settings.tokens is None:
+    if settings.authentication is Authentication.NONE:
         return Credentials(None)
+    if settings.tokens is None:  # never fall back to letting everybody in
+        raise ConfigurationRefused("no token file is configured", "Name one in terminals.tokens.")
     return Credentials(read_yaml(settings.tokens, TerminalFile, secret=True).terminals)
 
 

@@ -103,7 +103,7 @@ class Gate:
         Raises:
             UnknownTerminal: see `Credentials.terminal`.
             RateLimited: see `RateLimit.take`.
-            falcon.HTTPNotFound: unknown path, or one that this caller may not know of.
+            falcon.HTTPNotFound: a path that this caller may not know of.
             falcon.HTTPMethodNotAllowed: the path does not know the method; names those it knows.
         """
         if getattr(resource, "for_terminals", False):

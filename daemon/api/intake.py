@@ -21,16 +21,18 @@ FIRST_PHOTO = "first_encrypted_image"
 SECOND_PHOTO = "second_encrypted_image"
 AUTO_ROTATE = "auto_rotate"
 CHECK_QUALITY = "check_quality"
-"""Wire names. Source: CONTRACT, section 1."""
+"""Wire names. Source: the contract."""
 
 Parameters = list[tuple[str, Any]]
 """Name and value, in the order sent; a name may come twice."""
 
+AsBoolean = Callable[[Any], bool | None]
+"""A value as sent, to what it says; None where it says neither true nor false."""
+
 _JSON = "application/json"
-_BOOLEANS: dict[object, bool] = {"true": True, "1": True, "false": False, "0": False}
-_JSON_BOOLEANS: dict[object, bool] = {True: True, False: False}
+_BOOLEAN_TEXT = {"true": True, "1": True, "false": False, "0": False}
 _PARTS_MAX = 64
-"""More parameters than a client has reason to send."""
+"""Parameters of one body; four have a meaning, and a terminal has no reason to send many more."""
 
 
 def read_request(request: falcon.Request, body_limit_bytes: int) -> VerificationRequest:
@@ -54,7 +56,7 @@ def read_request(request: falcon.Request, body_limit_bytes: int) -> Verification
     reader = _READERS.get(body_type)
     if reader is None:
         raise InvalidArgument("the body's type is none of the three")
-    return _as_request(reader(request, length), _JSON_BOOLEANS if body_type == _JSON else _BOOLEANS)
+    return _as_request(reader(request, length), _json_boolean if body_type == _JSON else _text_boolean)
 
 
 def _from_urlencoded(request: falcon.Request, length: int) -> Parameters:
@@ -89,11 +91,8 @@ def _from_multipart(request: falcon.Request, length: int) -> Parameters:
     try:
         form = handler.deserialize(request.bounded_stream, request.content_type, length)
         return [(part.name or "", _text(part.get_data())) for part in form]
-    except (
-        falcon.HTTPError,
-        UnicodeDecodeError,
-        OSError,
-    ):  # UnicodeDecodeError: in a name; OSError: the sender has gone
+    # UnicodeDecodeError: in a name; OSError: the sender has gone
+    except (falcon.HTTPError, UnicodeDecodeError, OSError):
         raise InvalidArgument("the body is not a multipart form") from None
 
 
@@ -121,12 +120,20 @@ def _text(raw: bytes) -> str:
         raise InvalidArgument("a parameter is not UTF-8") from None
 
 
-def _as_request(parameters: Parameters, booleans: dict[object, bool]) -> VerificationRequest:
+def _text_boolean(value: str) -> bool | None:
+    return _BOOLEAN_TEXT.get(value.lower())
+
+
+def _json_boolean(value: object) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _as_request(parameters: Parameters, as_boolean: AsBoolean) -> VerificationRequest:
     photos = (
         SealedPhoto(FIRST_PHOTO, _photo(parameters, FIRST_PHOTO)),
         SealedPhoto(SECOND_PHOTO, _photo(parameters, SECOND_PHOTO)),
     )
-    auto_rotate, check_quality = (_boolean(parameters, name, booleans) for name in (AUTO_ROTATE, CHECK_QUALITY))
+    auto_rotate, check_quality = (_boolean(parameters, name, as_boolean) for name in (AUTO_ROTATE, CHECK_QUALITY))
     return VerificationRequest(photos, auto_rotate, check_quality)
 
 
@@ -145,11 +152,10 @@ def _photo(parameters: Parameters, name: str) -> str:
     raise InvalidArgument("missing, empty or no text", name)
 
 
-def _boolean(parameters: Parameters, name: str, booleans: dict[object, bool]) -> bool:
+def _boolean(parameters: Parameters, name: str, as_boolean: AsBoolean) -> bool:
     for value in _values(parameters, name):
-        known = {text: truth for text, truth in booleans.items() if type(value) is type(text)}
-        said = value.lower() if isinstance(value, str) else value
-        if not isinstance(said, (str, bool)) or said not in known:
+        said = as_boolean(value)
+        if said is None:
             raise InvalidArgument("neither true nor false", name)
-        return known[said]
+        return said
     return False

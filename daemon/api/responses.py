@@ -10,6 +10,7 @@ import falcon
 from daemon import errors
 
 SUCCESS_CODE = 1000
+"""Source: the contract: the code of a comparison that was made."""
 
 
 class Answer(NamedTuple):
@@ -21,6 +22,7 @@ class Answer(NamedTuple):
 
 
 INTERNAL_ERROR = Answer(5000, "internal error", 500)
+LENGTH_REQUIRED = Answer(1200, "invalid argument", 411)
 
 ANSWERS: dict[type[Exception], Answer] = {
     errors.InvalidArgument: Answer(1200, "invalid argument", 400),
@@ -34,13 +36,12 @@ ANSWERS: dict[type[Exception], Answer] = {
     errors.RateLimited: Answer(1002, "rate limit exceeded", 429),
     errors.TryLater: Answer(5003, "service unavailable", 503),
     falcon.HTTPNotFound: Answer(2000, "resource not found", 404),
-    falcon.HTTPRouteNotFound: Answer(2000, "resource not found", 404),
     falcon.HTTPMethodNotAllowed: Answer(1200, "invalid argument", 405),
-    falcon.HTTPLengthRequired: Answer(1200, "invalid argument", 411),
+    falcon.HTTPLengthRequired: LENGTH_REQUIRED,
     falcon.HTTPContentTooLarge: Answer(2004, "invalid content length", 413),
     falcon.HTTPError: Answer(1200, "invalid argument", 400),
 }
-"""Source: CONTRACT, section 2, repeated in openapi.yaml. What is not here is a fault of the device: 5000."""
+"""Source: the contract's table of codes. What is not here, nor an ancestor of it, is a fault of the device: 5000."""
 
 
 def answer_to(error: BaseException) -> Answer:

@@ -10,6 +10,7 @@ from daemon.api.responses import success_body
 from daemon.pipeline import Pipeline
 
 PATH = "/identity/image_verification/stateless"
+"""Source: the contract."""
 
 
 class Verification:
@@ -23,7 +24,13 @@ class Verification:
         self._body_limit_bytes = body_limit_bytes
 
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
-        """Two sealed photos in, a verification score out."""
+        """Two sealed photos in, a verification score out.
+
+        Raises:
+            falcon.HTTPError: the body has no length, or too much of it.
+            RequestError: a parameter or a photo is at fault, or the device has no place free (TryLater).
+            EngineRefused: the accelerator failed.
+        """
         asked = read_request(request, self._body_limit_bytes)
         with self._turnstile.admit():
             score = self._pipeline.verify(asked, request.context.watch)

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from daemon.face.geometry import Doubles
-from daemon.records import Floats
+from daemon.records import Doubles, Floats
 
 STRIDES = (8, 16, 32)
 """Pixels per cell of the network's three heads. Source: YuNet, W. Wu et al., Machine Intelligence Research 20, 2023."""

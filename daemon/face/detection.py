@@ -2,7 +2,7 @@
 
 A first look at the whole photo finds the face. Closer looks then show it to the detector at the size it judges best,
 straight and mirrored, and the mean of what they say are the landmarks: where they are put decides most of what the
-comparison gets wrong (measured in trt_engines/yunet/README.md).
+comparison gets wrong (measured in trt_engines/sface/README.md).
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import numpy as np
 
 from daemon.errors import DetectionFailed
 from daemon.face.candidates import Candidates, decode_heads
-from daemon.face.geometry import Doubles, apply, inverse, square, warp
+from daemon.face.geometry import apply, inverse, square, warp
 from daemon.face.network import Network, as_batch
 from daemon.manifest import Detection, Preprocessing
-from daemon.records import Bytes, Face, Floats, Pixels
+from daemon.records import Bytes, Doubles, Face, Floats, Pixels
 
 _ALIGNED_PX = 32
 """Height and width the detector takes are multiples of this. Source: YuNet's coarsest stride."""

@@ -6,9 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from daemon.records import Bytes
-
-Doubles = npt.NDArray[np.float64]
+from daemon.records import Bytes, Doubles
 
 
 def similarity(source: npt.ArrayLike, target: npt.ArrayLike) -> Doubles:
@@ -40,6 +38,9 @@ def square(centre: npt.ArrayLike, side: float, side_px: int) -> Doubles:
         centre: x and y in px of the photo.
         side: side of the square in px of the photo.
         side_px: side of the result.
+
+    Returns:
+        float64 (2, 3), maps a point (x, y, 1) of the photo onto the result.
     """
     scale = side_px / side
     shift = side_px / 2 - scale * np.asarray(centre, np.float64)
@@ -47,12 +48,12 @@ def square(centre: npt.ArrayLike, side: float, side_px: int) -> Doubles:
 
 
 def apply(transform: Doubles, points: npt.ArrayLike) -> Doubles:
-    """Points, float (..., 2), through a transform."""
+    """Points, float (..., 2), through a transform, float64 (2, 3): float64 (..., 2)."""
     return np.asarray(np.asarray(points, np.float64) @ transform[:, :2].T + transform[:, 2], np.float64)
 
 
 def inverse(transform: Doubles) -> Doubles:
-    """The transform that undoes another."""
+    """The transform that undoes another; both float64 (2, 3)."""
     back = np.linalg.inv(transform[:, :2])
     return np.column_stack([back, -back @ transform[:, 2]])
 
@@ -64,12 +65,12 @@ def warp(rgb: Bytes, transform: Doubles, side_px: int) -> Bytes:
     pixels and turn hair and cloth into noise.
 
     Args:
-        rgb: uint8 (height, width, 3).
+        rgb: uint8 (height, width, 3), 0..255, RGB.
         transform: float64 (2, 3), photo to result.
         side_px: side of the result.
 
     Returns:
-        uint8 (side_px, side_px, 3).
+        uint8 (side_px, side_px, 3), 0..255, RGB.
     """
     shrink = int(1 / np.sqrt(abs(np.linalg.det(transform[:, :2]))))
     if shrink >= 2:

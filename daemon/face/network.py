@@ -15,7 +15,7 @@ class Network(Protocol):
     """A function from one batch to named outputs; may be called from several threads at once."""
 
     def run(self, batch: Floats) -> Mapping[str, Floats]:
-        """Every output for a batch, float32 (batch, 3, height, width)."""
+        """Every output by name, for a batch, float32 (batch, 3, height, width)."""
 
 
 def as_batch(photos: Bytes, preprocessing: Preprocessing) -> Floats:

@@ -18,7 +18,7 @@ from daemon.errors import CalibrationRefused, ConfigurationRefused
 from daemon.manifest import Sha256, Share
 
 SCORE_DIGITS = 7
-"""Decimal digits of a verification score: a thousandth of what moves a false match rate by a thousandth."""
+"""Decimal digits of a verification score: one in the last digit changes the false match rate by 2 in a million."""
 
 Cosine = Annotated[float, Field(ge=-1, le=1)]
 
@@ -34,7 +34,7 @@ class ErrorRate:
         fmr_interval: 95 % interval of it, by bootstrap over identities.
         fnmr: false non-match rate over all mated pairs.
         fnmr_one_pair: the same over one mated pair per identity.
-        extrapolated: fewer than ten non-mated pairs were above; the value comes from the tail's model.
+        extrapolated: fewer than ten non-mated pairs are expected above; the value comes from the tail's model.
     """
 
     threshold: Share
@@ -48,7 +48,7 @@ class ErrorRate:
 
 @dataclass(frozen=True, slots=True, config=STRICT)
 class DataSet:
-    """What was measured."""
+    """What was measured: how many people, photos with a face, photos without one, and pairs."""
 
     name: str
     identities: AtLeastOne
@@ -60,7 +60,17 @@ class DataSet:
 
 @dataclass(frozen=True, slots=True, config=STRICT)
 class CalibrationRecord:
-    """The file `calibration.yaml` in a recognition network's folder."""
+    """The file `calibration.yaml` in a recognition network's folder.
+
+    Attributes:
+        detection: model hash of the detection network that it was measured with.
+        recognition: model hash of the recognition network.
+        tool: what made it, with its version.
+        made_utc: when, ISO 8601.
+        data: what was measured.
+        error_rates: what each threshold of the contract's table means on that set.
+        knots: comparison score and verification score of each knot of the map; both rise, from -1 to 1.
+    """
 
     detection: Sha256
     recognition: Sha256

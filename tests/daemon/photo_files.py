@@ -17,7 +17,7 @@ from daemon.photo import PhotoDecoder
 
 Rgb = npt.NDArray[np.uint8]
 
-# Source of the limits: CONTRACT, section 4.
+# Source of the limits: the contract.
 DECODER = PhotoDecoder(PhotoLimits(8, 5000, 5 * 1024 * 1024, ExifOrientation.PARAMETER))
 RED, WHITE = (255, 0, 0), (255, 255, 255)
 

@@ -47,7 +47,7 @@ def test_two_photos_of_one_person_are_answered_with_a_high_score(
     result = _verified(made, legacy.seal(samples["obama"]), legacy.seal(samples["obama2"]), auto_rotate="true")
     assert list(result.json) == ["code", "verification_score", "request_id"]
     assert (result.status_code, result.json["code"]) == (200, 1000)
-    assert result.json["verification_score"] > 0.7  # source: CONTRACT, section 2, the recommended threshold
+    assert result.json["verification_score"] > 0.7  # source: the contract, the recommended threshold
 
 
 def test_a_photo_that_does_not_open_is_an_invalid_argument_of_its_field(made: Made, legacy: LegacyFormat) -> None:
@@ -75,6 +75,12 @@ def test_without_engines_no_application_is_made(site: Site, tmp_path: Path) -> N
 def test_with_the_published_key_no_application_is_made_unless_allowed(site: Site) -> None:
     config = load_config(site.write("published.yaml", sealed={"allow_published_key": False}))
     with pytest.raises(KeyRefused):
+        create_app(config, Journal(io.StringIO()))
+
+
+def test_one_network_cannot_be_named_for_both_tasks(site: Site) -> None:
+    config = load_config(site.write("one_network.yaml", inference={"detection": "sface"}))
+    with pytest.raises(ConfigurationRefused, match="network sface is no detector"):
         create_app(config, Journal(io.StringIO()))
 
 

@@ -32,7 +32,7 @@ def _written(tmp_path: Path, text: str) -> Path:
 
 
 def test_the_shipped_file_has_the_contract_s_limits() -> None:
-    # Source: CONTRACT, section 4: 1 byte to 5 MiB, 8 to 5,000 px; section 2: body limit 16 MiB.
+    # Source: the contract: 1 byte to 5 MiB, 8 to 5,000 px, body limit 16 MiB.
     config = read_yaml(REPOSITORY / "systemd" / "faceverifyd.yaml", Config)
     photo = config.photo
     assert (photo.min_side_px, photo.max_side_px, photo.max_bytes) == (8, 5000, 5 * 1024 * 1024)

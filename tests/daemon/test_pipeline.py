@@ -80,7 +80,7 @@ def _score(pipeline: Pipeline, first: str, second: str) -> float:
 
 
 def test_one_person_scores_above_the_recommended_threshold(pipeline: Pipeline, sealed: dict[str, str]) -> None:
-    # Source: CONTRACT, section 2: "greater than 0.7".
+    # Source: the contract: "greater than 0.7".
     assert _score(pipeline, sealed["obama"], sealed["obama3"]) > 0.7
 
 

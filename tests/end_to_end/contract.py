@@ -23,7 +23,7 @@ TABLE: dict[int, tuple[str, set[int]]] = {
     5000: ("internal error", {500}),
     5003: ("service unavailable", {503}),
 }
-"""Source: CONTRACT, section 2: code to message and the HTTP statuses it may come with."""
+"""Source: the contract: code to message and the HTTP statuses it may come with."""
 
 _seen_request_ids: set[str] = set()
 

@@ -16,7 +16,7 @@ from daemon.photo import PhotoDecoder
 from tools.occluders import mask
 
 MAX_BYTES = 5 * 1024 * 1024
-"""Source: CONTRACT, section 4."""
+"""Source: the contract."""
 
 _MASKED_SIDE_PX = 448
 

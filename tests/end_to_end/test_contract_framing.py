@@ -14,7 +14,7 @@ from tests.end_to_end.contract import check_headers_of, check_refused, check_req
 from tests.running_daemon import Answer, RunningDaemon
 
 _OVER_THE_LIMIT = 16 * 1024 * 1024 + 1
-"""Source: CONTRACT, section 4: the limit is 16 MiB."""
+"""Source: the contract: the limit is 16 MiB."""
 
 _FORM = "Content-Type: application/x-www-form-urlencoded\r\n"
 _CANARY = "canary7f3a91"

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.records import Floats
-from tools.error_rates import Doubles, Labels, PairScores, fmr_intervals, pair_scores
+from daemon.records import Doubles, Floats
+from tools.error_rates import Labels, PairScores, fmr_intervals, pair_scores
 
 
 def exact_set(photos: int, identities: int, seed: int) -> tuple[Floats, Labels]:

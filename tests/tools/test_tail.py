@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tools.tail import Doubles, ParetoTail, fit_tail
+from daemon.records import Doubles
+from tools.tail import ParetoTail, fit_tail
 
 
 def drawn(shape: float, scale: float, count: int, seed: int) -> Doubles:

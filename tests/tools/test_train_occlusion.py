@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from daemon.records import REGIONS
+from daemon.records import REGIONS, Doubles
 from tests.conftest import REPOSITORY, STATE
 from tools.cli import main
-from tools.train_occlusion import Doubles, fit_logistic, occluded, region_weights
+from tools.train_occlusion import fit_logistic, occluded, region_weights
 
 
 def simulated(weights: Doubles, bias: float, count: int) -> tuple[Doubles, Doubles]:

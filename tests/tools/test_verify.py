@@ -80,12 +80,13 @@ class Stranger(BaseHTTPRequestHandler):
     """A web server that is no daemon; keeps what terminals show."""
 
     shown: str | None = None
+    status = 200
     body = b"<html>hello</html>"
 
     def do_POST(self) -> None:
         type(self).shown = self.headers.get("Authorization")
         self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(200)
+        self.send_response(self.status)
         self.send_header("Content-Length", str(len(self.body)))
         self.end_headers()
         self.wfile.write(self.body)
@@ -105,7 +106,9 @@ def stranger() -> Iterator[str]:
         serving.join()
 
 
-def test_another_web_server_is_no_daemon(stranger: str) -> None:
+@pytest.mark.parametrize("status", [200, 404, 500])
+def test_another_web_server_is_no_daemon(stranger: str, monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    monkeypatch.setattr(Stranger, "status", status)
     with pytest.raises(ConfigurationRefused, match="no daemon answers at"):
         ask(stranger, {})
 

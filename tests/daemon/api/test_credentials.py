@@ -97,6 +97,11 @@ def test_no_file_is_read_where_terminals_are_not_authenticated() -> None:
     assert load_credentials(_settings(None)).terminal(None) == ANYONE
 
 
+def test_without_a_token_file_nobody_is_let_in() -> None:
+    with pytest.raises(ConfigurationRefused):
+        load_credentials(dataclasses.replace(_settings(None), authentication=Authentication.BEARER))
+
+
 @pytest.mark.parametrize(
     "changes",
     [

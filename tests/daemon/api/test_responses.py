@@ -10,7 +10,7 @@ import pytest
 from daemon import errors
 from daemon.api.responses import ANSWERS, INTERNAL_ERROR, answer_to, failure_body, raw_answer, success_body
 
-# Source: CONTRACT, section 2, written out again.
+# Source: the contract, written out again.
 CONTRACT: list[tuple[Exception, tuple[int, str, int]]] = [
     (errors.InvalidArgument("x"), (1200, "invalid argument", 400)),
     (errors.SealedPhotoRefused(), (1200, "invalid argument", 400)),
@@ -55,7 +55,7 @@ def test_an_error_without_a_row_takes_its_nearest_ancestor_s() -> None:
 
 
 def test_success_has_three_keys_in_order() -> None:
-    # Source: the example in CONTRACT, section 2.
+    # Source: the contract's example.
     assert json.loads(success_body(0.9306188, "216069908eb147ed9e5e2b79bb767117"), object_pairs_hook=list) == [
         ("code", 1000),
         ("verification_score", 0.9306188),

@@ -54,7 +54,7 @@ def test_each_threshold_s_cosine_gives_that_threshold(rate: dict[str, float]) ->
 
 @pytest.mark.parametrize("rate", DOCUMENT["error_rates"], ids=lambda rate: str(rate["threshold"]))
 def test_each_threshold_s_measured_rate_is_the_contract_s(rate: dict[str, Any]) -> None:
-    # Source: CONTRACT, section 2: FMR(t) = 10^(3 - 10 t). A threshold with few pairs above it is wide open.
+    # Source: the contract: FMR(t) = 10^(3 - 10 t). A threshold with few pairs above it is wide open.
     low, high = rate["fmr_interval"]
     assert rate["extrapolated"] or low <= 10 ** (3 - 10 * rate["threshold"]) <= high
 
