@@ -149,7 +149,7 @@ def _add_routes(app: WsgiApp, verification: Verification, networks: Networks, me
 
     def reasons() -> list[str]:
         """Why the device does not serve."""
-        return [f"engine_failed:{network.manifest.name}" for network in loaded if network.failed]
+        return [f"engine_failed:{network.manifest.name}" for network in loaded if not network.works()]
 
     app.add_route(PATH, verification)
     app.add_route("/healthz", Alive())

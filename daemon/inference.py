@@ -127,7 +127,8 @@ class OnnxNetwork:
         manifest: what the network says of itself.
         model_hash: what a calibration is bound to.
         accelerator: what it really runs on.
-        failed: whether its last run failed; what readiness asks.
+        failed: whether its last run failed.
+        golden: golden vectors it proved itself on, once it did.
     """
 
     def __init__(self, session: ort.InferenceSession, manifest: Manifest, model: bytes) -> None:
@@ -137,6 +138,16 @@ class OnnxNetwork:
         self.model_hash = model_hash(model, manifest)
         self.accelerator = _running_on(session)
         self.failed = False
+        self.golden: Path | None = None
+
+    def works(self) -> bool:
+        """Whether it can serve, for readiness; after a failure it must first prove itself on its golden vectors."""
+        if self.failed and self.golden is not None:
+            try:
+                check_golden(self, self.golden)
+            except EngineRefused:
+                self.failed = True
+        return not self.failed
 
     def run(self, batch: Floats) -> Mapping[str, Floats]:
         """Every output of the network for one batch.
@@ -234,6 +245,7 @@ def load_engine(engines: Path, manifest: Manifest, target: Target) -> OnnxNetwor
         )
     network = open_network(model, manifest, target)
     check_golden(network, golden)
+    network.golden = golden
     return network
 
 

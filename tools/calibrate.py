@@ -26,7 +26,16 @@ from daemon.score.calibration import CalibrationRecord, DataSet, ErrorRate, load
 from tools.console import NEEDS_DOING, OK, say, show_rows
 from tools.error_rates import best_accuracy
 from tools.extraction import labelled_photos, listed_pairs
-from tools.mapping import Evidence, all_pairs, declared_fmr, fit_map, only_listed, rates_at, threshold_cosines
+from tools.mapping import (
+    Evidence,
+    all_pairs,
+    counted_to,
+    declared_fmr,
+    fit_map,
+    only_listed,
+    rates_at,
+    threshold_cosines,
+)
 from tools.measurement import Measured, measure
 from tools.report import write_report
 
@@ -57,6 +66,7 @@ def _write(args: argparse.Namespace, measured: Measured, evidence: Evidence) -> 
         made_utc=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         data=_data_set(args.name, measured, evidence),
         error_rates=rates_at(evidence, threshold_cosines(knots)),
+        counted_to=counted_to(evidence.pairs),
         knots=knots,
     )
     write_calibration(args.out, record)

@@ -8,12 +8,11 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from daemon import __version__
 from daemon.config import CONFIG_VARIABLE, config_path
 from daemon.errors import DeviceError
-from tools.console import COULD_NOT_RUN, WRONG_USAGE, say
+from tools.console import COULD_NOT_RUN, Parser, say
 
 _COMMANDS = {
     "engines": ("engines", "build, list and verify the engines of this device"),
@@ -25,18 +24,11 @@ _COMMANDS = {
 """Sub-command to module and one line of help."""
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """Usage and the fault, with the exit code for wrong usage."""
-        self.print_usage(sys.stderr)
-        self.exit(WRONG_USAGE, f"{self.prog}: {message}\n")
-
-
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    whole = _Parser(prog="fvctl", description="Looks after a faceverifyd device.")
+    whole = Parser(prog="fvctl", description="Looks after a faceverifyd device.")
     whole.add_argument("--version", action="version", version=f"faceverifyd {__version__}")
-    commands = whole.add_subparsers(dest="command", required=True, parser_class=_Parser)
+    commands = whole.add_subparsers(dest="command", required=True, parser_class=Parser)
     for name, (module, summary) in _COMMANDS.items():
         command = commands.add_parser(
             name,

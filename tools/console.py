@@ -5,10 +5,11 @@ The one owner of rich. Exit codes: 0 all well, 1 something needs doing, 2 could 
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -24,6 +25,15 @@ _PLAIN_EVERY = 500
 
 _errors = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 _output = Console(highlight=False, soft_wrap=True, emoji=False)
+
+
+class Parser(argparse.ArgumentParser):
+    """A command line whose faults end with the exit code for wrong usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """Usage and the fault, with the exit code for wrong usage."""
+        self.print_usage(sys.stderr)
+        self.exit(WRONG_USAGE, f"{self.prog}: {message}\n")
 
 
 def say(text: str) -> None:

@@ -22,10 +22,10 @@ from daemon.app import load_networks
 from daemon.config import CONFIG_VARIABLE, Inference, load_config
 from daemon.errors import DeviceError, EngineRefused
 from daemon.sealed.legacy import PUBLISHED_IV, PUBLISHED_KEY, LegacyFormat, load_legacy_key
-from tools.console import COULD_NOT_RUN, NEEDS_DOING, OK, say, show
+from tools.console import COULD_NOT_RUN, NEEDS_DOING, OK, Parser, say, show
 from tools.engines import build_engine
 from tools.samples import sample_photos
-from tools.verify import DIRECT, RECOMMENDED_THRESHOLD, explain, seal_and_ask
+from tools.verify import DIRECT, RECOMMENDED_THRESHOLD, ask, explain, sealed_form
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
 _STATE = _REPOSITORY / ".state"
@@ -121,7 +121,7 @@ def demonstrate(config: Path, port: int, photos: dict[str, bytes]) -> bool:
     assert key is not None
     form, right = LegacyFormat(load_legacy_key(key)), True
     for kind, first, second in _PAIRS:
-        answer = seal_and_ask(f"http://127.0.0.1:{port}", form, (photos[first], photos[second]), {})
+        answer = ask(f"http://127.0.0.1:{port}", sealed_form(form, (photos[first], photos[second])))
         show({"pair": f"{kind}: {first}.jpg, {second}.jpg", "answer": answer.body, "meaning": explain(answer)}, False)
         score = float(answer.body.get("verification_score", -1))
         right &= score > RECOMMENDED_THRESHOLD if kind == "mated" else 0 <= score < _NON_MATED_BELOW
@@ -144,7 +144,7 @@ def run(args: argparse.Namespace) -> int:
 
 def main() -> int:
     """Parse the command line and run; its exit code."""
-    parser = argparse.ArgumentParser(prog="tools/quickstart", description=__doc__)
+    parser = Parser(prog="tools/quickstart", description=__doc__)
     parser.add_argument("--once", action="store_true", help="stop after the answers")
     parser.add_argument("--port", type=int, default=3000, help="where the daemon listens (default: 3000)")
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -108,6 +109,11 @@ def fit_map(pairs: PairScores) -> Knots:
         if found[-1][0] + 1e-6 < cosine < 1:
             found.append((round(float(cosine), 6), round(float(score), 6)))
     return (*found, (1.0, 1.0))
+
+
+def counted_to(pairs: PairScores) -> float:
+    """Verification score up to which pairs were counted; scores beyond it come from the tail's model alone."""
+    return round(min(1.0, _LOWEST_SCORE - 0.1 * math.log10(_COUNTED_MIN / pairs.non_mated_count)), 2)
 
 
 def threshold_cosines(knots: Knots) -> Doubles:

@@ -24,6 +24,9 @@ from tools.mapping import declared_fmr
 RECOMMENDED_THRESHOLD = 0.7
 """Above this score the contract recommends to take both photos for one person."""
 
+_TABLE_ENDS = 0.9
+"""The contract's table of false match rates ends here."""
+
 _TIMEOUT_S = 60.0
 """Longer than the shipped server.receive_s and admission.deadline_s together."""
 
@@ -92,14 +95,15 @@ def explain(answer: Answered) -> str:
         return f"not compared: {answer.body['message']}{about}"
     score = float(answer.body["verification_score"])
     if score > RECOMMENDED_THRESHOLD:
-        odds = round(1 / declared_fmr(score))
-        return f"the same person, by the recommended threshold; about 1 in {odds:,} strangers scores as high"
+        odds = "about 1 in" if score <= _TABLE_ENDS else "fewer than 1 in"
+        strangers = round(1 / declared_fmr(min(score, _TABLE_ENDS)))
+        return f"the same person, by the recommended threshold; {odds} {strangers:,} strangers scores as high"
     return f"not the same person, by the recommended threshold of {RECOMMENDED_THRESHOLD}"
 
 
-def seal_and_ask(url: str, form: LegacyFormat, photos: tuple[bytes, bytes], options: dict[str, str]) -> Answered:
-    """Seal two photos and ask for their score."""
-    return ask(url, {FIRST_PHOTO: form.seal(photos[0]), SECOND_PHOTO: form.seal(photos[1])} | options)
+def sealed_form(form: LegacyFormat, photos: tuple[bytes, bytes]) -> dict[str, str]:
+    """Two photos sealed, as parameters of a request."""
+    return {FIRST_PHOTO: form.seal(photos[0]), SECOND_PHOTO: form.seal(photos[1])}
 
 
 def run(args: argparse.Namespace) -> int:
@@ -110,17 +114,19 @@ def run(args: argparse.Namespace) -> int:
     form = LegacyFormat(load_legacy_key(config.sealed.legacy_key))
     url = args.url or f"http://{config.server.bind[0]}"
     options = {AUTO_ROTATE: str(args.auto_rotate).lower(), CHECK_QUALITY: str(args.check_quality).lower()}
-    answer = seal_and_ask(url, form, (_photo(args.first), _photo(args.second)), options)
+    photos = (_content(args.first), _content(args.second))
+    token = _content(args.token).decode("ascii", "replace").strip() if args.token else None
+    answer = ask(url, sealed_form(form, photos) | options, token)
     fields = {**answer.body, "http_status": answer.status, "timing": answer.timing, "meaning": explain(answer)}
     show(fields, args.json)
     return OK if answer.body["code"] == SUCCESS_CODE else NEEDS_DOING
 
 
-def _photo(path: Path) -> bytes:
+def _content(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ConfigurationRefused(f"{path} cannot be read: {error.strerror}", "Name a photo that exists.") from error
+        raise ConfigurationRefused(f"{path} cannot be read: {error.strerror}", "Name a file that exists.") from error
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -128,5 +134,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("first", type=Path, help="photo one")
     parser.add_argument("second", type=Path, help="photo two")
     parser.add_argument("--url", help="address of the daemon (default: where the configuration binds)")
+    parser.add_argument("--token", type=Path, help="file with the bearer token of a terminal")
     parser.add_argument("--auto-rotate", action="store_true", help="look for an upright face in turned photos too")
     parser.add_argument("--check-quality", action="store_true", help="refuse a covered face")

@@ -8,7 +8,9 @@ from importlib import resources
 
 import falcon
 
+from daemon.api.responses import ANSWERS
 from daemon.audit import Metrics
+from daemon.errors import TryLater
 
 Reasons = Callable[[], list[str]]
 """Stable ids of why the device does not serve; none where it does."""
@@ -42,6 +44,7 @@ class Ready:
         """200 where the device serves, 503 with the reasons where it does not."""
         reasons = self._reasons()
         response.status = falcon.HTTP_503 if reasons else falcon.HTTP_200
+        request.context.answer = ANSWERS[TryLater] if reasons else None
         _answer(response, request, {"ready": not reasons, "reasons": reasons, "accelerators": self._running_on})
 
 

@@ -69,6 +69,7 @@ class CalibrationRecord:
         made_utc: when, ISO 8601.
         data: what was measured.
         error_rates: what each threshold of the contract's table means on that set.
+        counted_to: verification score up to which non-mated pairs were counted; beyond it the map is extrapolated.
         knots: comparison score and verification score of each knot of the map; both rise, from -1 to 1.
     """
 
@@ -78,6 +79,7 @@ class CalibrationRecord:
     made_utc: str
     data: DataSet
     error_rates: tuple[ErrorRate, ...]
+    counted_to: Share
     knots: Annotated[tuple[tuple[Cosine, Share], ...], Field(min_length=2)]
 
 

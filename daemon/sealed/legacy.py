@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pybase64
-import yaml
+import pydantic.dataclasses
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from daemon.errors import InvalidArgument, KeyRefused, SealedPhotoRefused
+from daemon.config import STRICT, read_yaml
+from daemon.errors import ConfigurationRefused, InvalidArgument, KeyRefused, SealedPhotoRefused
 
 KEY_BYTES = 32
 IV_BYTES = 12
@@ -43,25 +44,31 @@ class LegacyKey:
         return self.key == PUBLISHED_KEY.encode() or self.iv == PUBLISHED_IV.encode()
 
 
+@pydantic.dataclasses.dataclass(frozen=True, slots=True, config=STRICT)
+class LegacyKeyFile:
+    """The file that `sealed.legacy_key` names. Text that looks like a number must be quoted."""
+
+    key: str
+    iv: str
+
+
 def load_legacy_key(path: Path) -> LegacyKey:
     """The installation's key from a YAML file with `key` (32 characters) and `iv` (12 characters).
 
     Raises:
         KeyRefused: missing, readable by others, or malformed. The text never holds what was read.
     """
-    remedy = f"Put two lines, key: and iv:, into {path} and run: chmod 600 {path}"
+    remedy = f'Put two lines, key: "…" and iv: "…", into {path} and run: chmod 600 {path}'
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
-        document = yaml.safe_load(path.read_text("utf-8"))
+        if mode & 0o077:
+            raise KeyRefused(f"{path} has mode {mode:04o}: others than its owner may use it; expected 0600", remedy)
+        record = read_yaml(path, LegacyKeyFile, secret=True)
     except OSError as error:
         raise KeyRefused(f"the legacy key cannot be read: {path}: {error.strerror}", remedy) from None
-    except (UnicodeDecodeError, yaml.YAMLError):
-        raise KeyRefused(f"{path} is not a YAML file", remedy) from None
-    if mode & 0o077:
-        raise KeyRefused(f"{path} has mode {mode:04o}: others than its owner may use it; expected 0600", remedy)
-    if not isinstance(document, dict) or set(document) != {"key", "iv"}:
-        raise KeyRefused(f"{path} must hold exactly two lines, key: and iv:", remedy)
-    key, iv = str(document["key"]).encode(), str(document["iv"]).encode()
+    except ConfigurationRefused as error:
+        raise KeyRefused(str(error.args[0]), remedy) from None
+    key, iv = record.key.encode(), record.iv.encode()
     if (len(key), len(iv)) != (KEY_BYTES, IV_BYTES):
         raise KeyRefused(f"{path}: key has {len(key)} bytes and iv {len(iv)}; expected 32 and 12", remedy)
     return LegacyKey(key, iv)

@@ -104,6 +104,7 @@ def test_a_calibration_made_of_the_map_gives_each_threshold_at_its_cosine(eviden
         made_utc="2000-01-01T00:00:00+00:00",
         data=data,
         error_rates=rates_at(evidence, cosines),
+        counted_to=0.8,
         knots=knots,
     )
     scores = [Calibration(record).score(float(cosine)) for cosine in cosines]
