@@ -81,8 +81,8 @@ class Stopwatch:
 class Journal:
     """Writes events as JSON lines, one per line, to a stream the service manager keeps."""
 
-    def __init__(self, stream: TextIO = sys.stderr) -> None:
-        self._stream = stream
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
         self._lock = threading.Lock()
 
     def write(self, event: str, **fields: object) -> None:

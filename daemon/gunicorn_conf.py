@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import resource
 import socket
+import sys
 import time
 from contextlib import suppress
 from typing import Any
@@ -83,9 +84,16 @@ def _answer_to_http(error: BaseException) -> Answer:
     return answer_to(InvalidArgument("malformed HTTP"))
 
 
-def post_fork(_server: Any, _worker: Any) -> None:  # noqa: ANN401 - gunicorn's Arbiter and Worker
-    """No core dump: it would hold photos."""
+def post_fork(_server: Any, worker: Any) -> None:  # noqa: ANN401 - gunicorn's Arbiter and Worker
+    """No core dump, which would hold photos; and nothing on standard error but the journal.
+
+    libtiff writes there what it makes of a damaged photo.
+    """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8")
+    for handler in worker.log.error_log.handlers:
+        handler.setStream(sys.stderr)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 def _settings(server: Server) -> dict[str, Any]:

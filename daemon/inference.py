@@ -12,6 +12,7 @@ import hashlib
 import json
 import math
 import warnings
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -145,7 +146,7 @@ class OnnxNetwork:
         if self.failed and self.golden is not None:
             try:
                 check_golden(self, self.golden)
-            except EngineRefused:
+            except (EngineRefused, OSError, ValueError, zipfile.BadZipFile):  # the last three: the file is damaged
                 self.failed = True
         return not self.failed
 

@@ -7,7 +7,7 @@ the refusal is photo one's.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -86,7 +86,10 @@ class Pipeline:
         except RequestError as refusal:
             return crops, [refusal]
         finally:
-            ahead.cancel()  # nothing where it is done; where photo one failed, photo two need not begin
+            # Where photo one failed, photo two need not begin; where it has begun, its work still counts as this
+            # request's: otherwise it would escape admission.
+            if not ahead.cancel():
+                wait([ahead])
         return crops, []
 
     def _check_quality(self, request: VerificationRequest, portraits: Sequence[Portrait]) -> None:

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import fcntl
 import os
+import re
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
 
-from daemon.api.credentials import TerminalFile, TerminalRecord, token_hash
+from daemon.api.credentials import NAME_PATTERN, TerminalFile, TerminalRecord, token_hash
 from daemon.config import load_config, read_yaml
 from daemon.errors import ConfigurationRefused
 from tools.console import OK, show, show_rows
@@ -74,6 +78,19 @@ def _list(path: Path, _name: str, as_json: bool) -> None:
     show_rows([{"terminal": record.name} for record in load(path)], as_json)
 
 
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """One change at a time: two at once would lose one of them."""
+    try:
+        with path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+    except OSError as error:
+        raise ConfigurationRefused(
+            f"{path} cannot be written: {error.strerror}", "Make its folder, or run fvctl as the file's owner."
+        ) from error
+
+
 _ACTIONS = {"add": _add, "list": _list, "revoke": _revoke}
 
 
@@ -81,10 +98,13 @@ def run(args: argparse.Namespace) -> int:
     """Add, list or revoke."""
     if bool(args.name) == (args.action == "list"):
         args.wrong_usage("add and revoke need a terminal's name, list takes none")
+    if args.name and not re.match(NAME_PATTERN, args.name):
+        args.wrong_usage("a terminal's name has letters, digits, spaces, dots, dashes and underscores, 64 at most")
     path = load_config(args.config).terminals.tokens
     if path is None:
         raise ConfigurationRefused("no token file is configured", "Name one in terminals.tokens.")
-    _ACTIONS[args.action](path, args.name or "", args.json)
+    with _locked(path):
+        _ACTIONS[args.action](path, args.name or "", args.json)
     return OK
 
 

@@ -62,16 +62,16 @@ def ask(url: str, form: dict[str, str], token: str | None = None) -> Answered:
     Raises:
         ConfigurationRefused: no daemon answers there, or something that is none.
     """
-    if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
+    if not url.startswith(("http://", "https://")):
         raise ConfigurationRefused(
             f"{url} is no http address", "Name the daemon like this: --url http://127.0.0.1:3000"
         )
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    request = urllib.request.Request(url.rstrip("/") + PATH, urllib.parse.urlencode(form).encode(), headers)  # noqa: S310
     try:
+        request = urllib.request.Request(url.rstrip("/") + PATH, urllib.parse.urlencode(form).encode(), headers)  # noqa: S310
         with _opened(request) as response:
             return _answered(response.status, response.headers, response.read())
-    except (OSError, http.client.HTTPException, ValueError) as error:
+    except (OSError, http.client.HTTPException, ValueError, TypeError) as error:
         raise ConfigurationRefused(
             f"no daemon answers at {url}: {error}", "Start it, or name another with --url."
         ) from error
@@ -85,7 +85,12 @@ def _opened(request: urllib.request.Request) -> Any:  # noqa: ANN401 - an HTTP r
 
 
 def _answered(status: int, headers: Any, body: bytes) -> Answered:  # noqa: ANN401 - http.client's message
-    return Answered(status, json.loads(body), headers.get("X-Error-Field"), headers.get("Server-Timing"))
+    answer = json.loads(body)
+    if not isinstance(answer, dict) or not isinstance(answer.get("code"), int):
+        raise TypeError("the answer is not one of a faceverifyd")
+    if answer["code"] == SUCCESS_CODE and not 0 <= float(answer.get("verification_score") or -1) <= 1:
+        raise ValueError("the score is not one of a faceverifyd")
+    return Answered(status, answer, headers.get("X-Error-Field"), headers.get("Server-Timing"))
 
 
 def explain(answer: Answered) -> str:

@@ -25,6 +25,8 @@ ANYONE = "anyone"
 
 _MINUTE_S = 60.0
 _SCHEME = "bearer "
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$"
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Salt = Annotated[str, Field(pattern=r"^([0-9a-f]{2}){16,32}$")]
 
 
@@ -32,7 +34,7 @@ Salt = Annotated[str, Field(pattern=r"^([0-9a-f]{2}){16,32}$")]
 class TerminalRecord:
     """One terminal: its name, and SHA-256 of salt and token. A token has 256 random bits, so one round is enough."""
 
-    name: str
+    name: Name
     salt: Salt
     token_sha256: Sha256
 

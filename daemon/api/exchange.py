@@ -15,7 +15,7 @@ from daemon.api.credentials import Credentials, RateLimit
 from daemon.api.responses import INTERNAL_ERROR, SUCCESS_CODE, answer_to, failure_body
 from daemon.audit import Journal, Metrics, Stopwatch
 from daemon.config import Management
-from daemon.errors import RequestError, TryLater, UnknownTerminal
+from daemon.errors import InvalidArgument, RequestError, TryLater, UnknownTerminal
 
 NO_ROUTE = "none"
 """Route name of unknown paths in logs and metrics: what was asked for is not repeated."""
@@ -30,6 +30,12 @@ class Exchange:
 
     def process_request(self, request: falcon.Request, response: falcon.Response) -> None:
         """Give the request its id and start its watch."""
+        self._begin(request, response)
+
+    def _begin(self, request: falcon.Request, response: falcon.Response) -> None:
+        """Falcon refuses some requests before its middleware sees them; those begin where they are refused."""
+        if hasattr(request.context, "request_id"):
+            return
         request.context.request_id = new_request_id()
         request.context.watch = Stopwatch()
         request.context.answer = None
@@ -42,9 +48,11 @@ class Exchange:
         self, request: falcon.Request, response: falcon.Response, _resource: object, _succeeded: bool
     ) -> None:
         """Count and log the answer, and tell the sender how long each step took."""
+        self._begin(request, response)
         said, watch = request.context, request.context.watch
         steps = watch.steps_ms
-        if steps:
+        # Of a photo that does not open nothing is told, not even for how long the other one was worked on.
+        if steps and not isinstance(said.error, InvalidArgument):
             response.set_header("Server-Timing", ", ".join(f"{step.value};dur={ms:.2f}" for step, ms in steps.items()))
         status, route = response.status_code, request.uri_template or NO_ROUTE
         code = said.answer.code if said.answer else SUCCESS_CODE
@@ -64,6 +72,7 @@ class Exchange:
 
     def on_error(self, request: falcon.Request, response: falcon.Response, error: Exception, _params: Any) -> None:  # noqa: ANN401
         """Falcon's handler for everything that is raised: the contract's answer, never more."""
+        self._begin(request, response)
         answer = answer_to(error)
         request.context.answer, request.context.error = answer, error
         response.status = falcon.code_to_http_status(answer.status)

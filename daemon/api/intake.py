@@ -31,7 +31,8 @@ AsBoolean = Callable[[Any], bool | None]
 
 _JSON = "application/json"
 _BOOLEAN_TEXT = {"true": True, "1": True, "false": False, "0": False}
-_PARTS_MAX = 64
+_KNOWN = (FIRST_PHOTO, SECOND_PHOTO, AUTO_ROTATE, CHECK_QUALITY)
+_PARTS_MAX = 256
 """Parameters of one body; four have a meaning, and a terminal has no reason to send many more."""
 
 
@@ -66,12 +67,12 @@ def _from_urlencoded(request: falcon.Request, length: int) -> Parameters:
     if len(fields) > _PARTS_MAX:
         raise InvalidArgument("too many parameters")
     pairs = (field.partition(b"=")[::2] for field in fields if field)
-    return [(_text(unquote_to_bytes(name)), _text(unquote_to_bytes(value))) for name, value in pairs]
+    return [_parameter(unquote_to_bytes(name), unquote_to_bytes(value)) for name, value in pairs]
 
 
 def _from_json(request: falcon.Request, length: int) -> Parameters:
     try:
-        pairs = json.loads(_whole_body(request, length).decode("utf-8"), object_pairs_hook=_Pairs)
+        pairs = json.loads(_whole_body(request, length).decode("utf-8"), object_pairs_hook=_Pairs, parse_int=float)
     except (ValueError, RecursionError):
         raise InvalidArgument("the body is not JSON") from None
     if not isinstance(pairs, _Pairs):
@@ -90,9 +91,9 @@ def _from_multipart(request: falcon.Request, length: int) -> Parameters:
     handler = MultipartFormHandler(options)
     try:
         form = handler.deserialize(request.bounded_stream, request.content_type, length)
-        return [(part.name or "", _text(part.get_data())) for part in form]
+        return [_parameter((part.name or "").encode(), part.get_data()) for part in form]
     # UnicodeDecodeError: in a name; OSError: the sender has gone
-    except (falcon.HTTPError, UnicodeDecodeError, OSError):
+    except (falcon.HTTPError, UnicodeError, OSError):
         raise InvalidArgument("the body is not a multipart form") from None
 
 
@@ -113,11 +114,17 @@ def _whole_body(request: falcon.Request, length: int) -> bytes:
     return body
 
 
-def _text(raw: bytes) -> str:
+def _parameter(name: bytes, value: bytes) -> tuple[str, str]:
+    """Name and value as text; what an unknown parameter holds does not matter.
+
+    Raises:
+        InvalidArgument: the value of a known parameter is not UTF-8.
+    """
+    text = name.decode("utf-8", "replace")
     try:
-        return raw.decode("utf-8")
+        return text, value.decode("utf-8") if text in _KNOWN else ""
     except UnicodeDecodeError:
-        raise InvalidArgument("a parameter is not UTF-8") from None
+        raise InvalidArgument("not UTF-8", text) from None
 
 
 def _text_boolean(value: str) -> bool | None:

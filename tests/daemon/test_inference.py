@@ -180,6 +180,23 @@ def test_a_failed_run_marks_the_network_until_one_succeeds(copied: Path) -> None
     assert not network.failed
 
 
+def test_a_network_that_failed_works_again_once_its_golden_vectors_agree(copied: Path) -> None:
+    network = load_engine(copied, MANIFEST, CPU)
+    with pytest.raises(EngineRefused):
+        network.run(np.zeros((1, 4, 64, 64), np.float32))
+    assert network.works()
+    assert not network.failed
+
+
+def test_a_network_that_failed_does_not_work_while_its_golden_vectors_are_gone(copied: Path) -> None:
+    network = load_engine(copied, MANIFEST, CPU)
+    assert network.golden is not None
+    network.golden.write_bytes(b"damaged")
+    with pytest.raises(EngineRefused):
+        network.run(np.zeros((1, 4, 64, 64), np.float32))
+    assert not network.works()
+
+
 def test_several_threads_get_what_one_gets(networks: Networks) -> None:
     batch = np.random.default_rng(1).uniform(0, 255, (1, 3, 320, 320)).astype(np.float32)
     alone = networks.detection.run(batch)["kps_8"]

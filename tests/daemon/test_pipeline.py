@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import threading
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
@@ -189,6 +191,31 @@ def test_a_failed_network_is_no_photo_s_fault(stages: Stages, sealed: dict[str, 
     broken = dataclasses.replace(stages, recogniser=Recogniser(_Broken(), Preprocessing("RGB", 0.0, 1.0)))
     with ThreadPoolExecutor(1) as pool, pytest.raises(EngineRefused):
         Pipeline(broken, pool).verify(_request(sealed["obama"], sealed["biden"]), Stopwatch())
+
+
+class _SecondIsSlow:
+    """Photo one is refused once photo two has begun, which goes on for a while."""
+
+    def __init__(self) -> None:
+        self.begun, self.ended = threading.Event(), threading.Event()
+
+    def open(self, text: str) -> bytearray:
+        if text == "one":
+            assert self.begun.wait(10)
+            raise SealedPhotoRefused
+        self.begun.set()
+        time.sleep(0.3)
+        self.ended.set()
+        raise SealedPhotoRefused
+
+
+def test_the_work_on_photo_two_counts_as_its_request_s_until_it_ends(stages: Stages) -> None:
+    slow = _SecondIsSlow()
+    busy = dataclasses.replace(stages, opener=Opener(slow, ()))
+    with ThreadPoolExecutor(1) as pool:
+        with pytest.raises(SealedPhotoRefused):
+            Pipeline(busy, pool).verify(_request("one", "two"), Stopwatch())
+        assert slow.ended.is_set()
 
 
 def test_all_eight_steps_are_timed_in_order(pipeline: Pipeline, sealed: dict[str, str]) -> None:

@@ -118,11 +118,15 @@ def test_json_name_given_twice_is_an_invalid_argument(post: Poster) -> None:
         ("multipart/form-data; boundary=x", b"no boundary in here"),
         ("multipart/form-data; boundary=x", b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\ncut o'),
         ("multipart/form-data; boundary=x", b"--x\r\nContent-Disposition: \xff\r\n\r\n\xff\r\n--x--\r\n"),
-        ("application/x-www-form-urlencoded", b"\xff=%ff"),
     ],
 )
 def test_malformed_body_is_an_invalid_argument(post: Poster, content_type: str | None, body: bytes) -> None:
     check_refused(post.send(body, content_type), 1200)
+
+
+def test_parameter_that_is_no_text_is_named(post: Poster) -> None:
+    answer = post.send(b"first_encrypted_image=%ff", "application/x-www-form-urlencoded")
+    check_refused(answer, 1200, field="first_encrypted_image")
 
 
 def _spoiled(good: str) -> dict[str, str]:

@@ -127,3 +127,8 @@ def test_nothing_of_malformed_http_is_in_the_log(daemon: RunningDaemon) -> None:
     lines = [event for event in daemon.events[before:] if event["event"] == "malformed_request"]
     assert len(lines) == len(_MALFORMED)
     assert _CANARY not in daemon.log.read_text()
+
+
+def test_method_that_the_framework_keeps_for_itself_is_an_invalid_argument(daemon: RunningDaemon) -> None:
+    answer = _only_answer(daemon, f"WEBSOCKET {PATH} HTTP/1.1\r\nHost: device\r\nConnection: close\r\n\r\n".encode())
+    check_refused(answer, 1200)

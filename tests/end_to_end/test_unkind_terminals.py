@@ -7,11 +7,14 @@ import struct
 from collections.abc import Callable
 from contextlib import ExitStack
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from daemon.api.verification import PATH
 from tests.end_to_end.conftest import Start
 from tests.end_to_end.contract import check_compared, check_refused, split_answers
+from tests.end_to_end.photos import encoded
 from tests.running_daemon import RunningDaemon
 
 Sealed = Callable[[bytes, bytes], dict[str, str]]
@@ -82,3 +85,15 @@ def test_two_requests_on_one_connection_get_their_own_answers(few_threads: Runni
     other = "GET /nowhere HTTP/1.1\r\nHost: device\r\nConnection: close\r\n\r\n"
     answers = split_answers(few_threads.raw((one + other).encode()))
     assert [answer.json["code"] for answer in answers] == [1200, 2000]
+
+
+def test_what_a_decoder_says_of_a_damaged_photo_does_not_get_into_the_journal(
+    few_threads: RunningDaemon, sealed: Sealed, small: dict[str, bytes]
+) -> None:
+    noise = Image.fromarray(np.random.default_rng(1).integers(0, 255, (64, 64), np.uint8))
+    photo = bytearray(encoded(noise, "TIFF", compression="tiff_adobe_deflate"))
+    photo[600:900] = bytes(300)  # libtiff: "ZIPDecode: Decoding error at scanline ..."
+    check_refused(few_threads.verify(sealed(bytes(photo), small["obama"])), 2005, field="first_encrypted_image")
+    lines = few_threads.log.read_text().splitlines()
+    assert lines
+    assert all(line.startswith('{"time_utc": ') and line.endswith("}") for line in lines)
