@@ -104,7 +104,7 @@ def fit_map(pairs: PairScores) -> Knots:
     tail = fit_tail(pairs.tail[:kept], kept / pairs.non_mated_count)
     found = [(-1.0, _LOWEST_SCORE)]
     for score in np.arange(_LOWEST_SCORE + _KNOT_STEP, 1 + _KNOT_STEP / 2, _KNOT_STEP):
-        fmr = declared_fmr(score)
+        fmr = declared_fmr(float(score))
         cosine = tail.cosine_at(fmr) if fmr <= tail.start_fmr else pairs.cosine_at(fmr)
         if found[-1][0] + 1e-6 < cosine < 1:
             found.append((round(float(cosine), 6), round(float(score), 6)))
