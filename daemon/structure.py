@@ -13,8 +13,8 @@ import numpy.typing as npt
 _MARKER = 0xFF
 _START_OF_SCAN = 0xDA
 _END_OF_IMAGE = 0xD9
-_STANDALONE = frozenset((0x01, *range(0xD0, 0xD9)))
-"""Markers without a length. Source: ITU-T T.81, table B.1."""
+_STANDALONE = (0x01, 0xD8)
+"""Markers without a length, restart markers aside. Source: ITU-T T.81, table B.1."""
 
 
 def jpeg_scans(photo: memoryview, most: int) -> int:
@@ -33,9 +33,8 @@ def jpeg_scans(photo: memoryview, most: int) -> int:
     codes = np.frombuffer(photo, np.uint8)
     follower = codes[1:]
     is_marker = (codes[:-1] == _MARKER) & (follower != 0) & (follower != _MARKER)
-    in_scan = is_marker & ((follower < 0xD0) | (follower > 0xD7))
-    after_scan = np.flatnonzero(in_scan)
-    return _count(codes, after_scan, most)
+    is_restart = (follower >= 0xD0) & (follower <= 0xD7)
+    return _count(codes, np.flatnonzero(is_marker & ~is_restart), most)
 
 
 def _count(codes: npt.NDArray[np.uint8], markers: npt.NDArray[np.intp], most: int) -> int:

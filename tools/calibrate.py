@@ -38,6 +38,7 @@ from tools.mapping import (
 )
 from tools.measurement import Measured, measure
 from tools.report import write_report
+from tools.whole_file import write_whole
 
 _ALLOWED_FACTORS = {0.4: 1.5, 0.5: 1.5, 0.6: 1.5, 0.7: 1.5, 0.8: 2.0, 0.9: 3.0}
 """How far a measured false match rate may be from the declared one, by threshold: fewer pairs, wider."""
@@ -106,9 +107,7 @@ def write_calibration(path: Path, record: CalibrationRecord) -> None:
     plain = dataclasses.asdict(record)
     plain["error_rates"] = [{**rate, "fmr_interval": list(rate["fmr_interval"])} for rate in plain["error_rates"]]
     plain["knots"] = [list(knot) for knot in plain["knots"]]
-    making = path.with_suffix(".making")
-    making.write_text(yaml.safe_dump(plain, sort_keys=False, default_flow_style=None), "utf-8")
-    making.replace(path)
+    write_whole(path, yaml.safe_dump(plain, sort_keys=False, default_flow_style=None).encode())
 
 
 def _verdict(rate: ErrorRate) -> str:

@@ -29,11 +29,12 @@ def parser() -> argparse.ArgumentParser:
     whole = Parser(prog="fvctl", description="Looks after a faceverifyd device.")
     whole.add_argument("--version", action="version", version=f"faceverifyd {__version__}")
     commands = whole.add_subparsers(dest="command", required=True, parser_class=Parser)
-    for name, (module, summary) in _COMMANDS.items():
+    for name, (module_name, summary) in _COMMANDS.items():
+        module = importlib.import_module(f"tools.{module_name}")
         command = commands.add_parser(
             name,
             help=summary,
-            description=importlib.import_module(f"tools.{module}").__doc__,
+            description=module.__doc__,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         command.add_argument("--json", action="store_true", help="print the result as JSON")
@@ -43,16 +44,16 @@ def parser() -> argparse.ArgumentParser:
             default=config_path(os.environ),
             help=f"configuration file (default: {CONFIG_VARIABLE}, else the device's own)",
         )
-        importlib.import_module(f"tools.{module}").add_arguments(command)
+        module.add_arguments(command)
+        command.set_defaults(run=module.run)
     return whole
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one sub-command; its exit code."""
     args = parser().parse_args(arguments)
-    module, _ = _COMMANDS[args.command]
     try:
-        return int(importlib.import_module(f"tools.{module}").run(args))
+        return int(args.run(args))
     except DeviceError as error:
         say(f"fvctl: {error}")
         return COULD_NOT_RUN

@@ -73,8 +73,12 @@ def all_pairs(measured: Measured, seed: int) -> Evidence:
     _, counts = np.unique(identities, return_counts=True)
     photos = len(identities)
     non_mated = (photos * (photos - 1) - int((counts * (counts - 1)).sum())) // 2
-    kept = max(_TAIL_PAIRS_MIN, round(_TAIL_START_FMR * non_mated))
-    return Evidence(pair_scores(measured.embeddings, identities, kept), measured, seed)
+    return Evidence(pair_scores(measured.embeddings, identities, _tail_count(non_mated)), measured, seed)
+
+
+def _tail_count(non_mated: int) -> int:
+    """How many of the highest non-mated scores the tail's model is fitted to."""
+    return max(_TAIL_PAIRS_MIN, round(_TAIL_START_FMR * non_mated))
 
 
 def only_listed(measured: Measured, pairs: Sequence[ListedPair], seed: int) -> Evidence:
@@ -100,7 +104,7 @@ def fit_map(pairs: PairScores) -> Knots:
             f"{pairs.non_mated_count} non-mated and {len(pairs.mated)} mated pairs; {_PAIRS_MIN} and 1 are needed",
             "Measure more people, some of them with two photos.",
         )
-    kept = min(len(pairs.tail), max(_TAIL_PAIRS_MIN, round(_TAIL_START_FMR * pairs.non_mated_count)))
+    kept = min(len(pairs.tail), _tail_count(pairs.non_mated_count))
     tail = fit_tail(pairs.tail[:kept], kept / pairs.non_mated_count)
     found = [(-1.0, _LOWEST_SCORE)]
     for score in np.arange(_LOWEST_SCORE + _KNOT_STEP, 1 + _KNOT_STEP / 2, _KNOT_STEP):

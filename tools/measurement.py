@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,7 @@ from daemon.records import Floats
 from tools.console import progress
 from tools.error_rates import Labels
 from tools.extraction import LabelledPhoto, face_crop
+from tools.whole_file import write_whole
 
 _CHUNK = 128
 """Photos whose embeddings are kept together; at most so many are done again after an interruption."""
@@ -95,10 +97,9 @@ class _Extractor:
         if kept.is_file():
             return np.asarray(np.load(kept, allow_pickle=False), np.float32)
         rows = self._embed(photos)
-        making = kept.with_suffix(".making")
-        with making.open("wb") as file:
-            np.save(file, rows)
-        making.replace(kept)
+        saved = io.BytesIO()
+        np.save(saved, rows)
+        write_whole(kept, saved.getvalue())
         return rows
 
     def _embed(self, photos: Sequence[LabelledPhoto]) -> Floats:

@@ -18,6 +18,7 @@ from daemon.score.calibration import Calibration, CalibrationRecord
 from tools.error_rates import PairScores, extreme_pairs
 from tools.mapping import Evidence, declared_fmr
 from tools.measurement import Measured
+from tools.whole_file import write_whole
 
 _WORST = 20
 """Pairs and failures that are named."""
@@ -66,9 +67,7 @@ def write_report(path: Path, record: CalibrationRecord, measured: Measured, evid
         plot = _svg(draw, record, evidence.pairs)
         parts.append(f"<h2>{title}</h2><figure>{plot}<figcaption>{html.escape(caption)}</figcaption></figure>")
     parts += [_groups(record, measured), _worst(record, measured), _failures(measured)]
-    making = path.with_suffix(".making")
-    making.write_text(_PAGE.format(title=html.escape(record.data.name), body="\n".join(parts)), "utf-8")
-    making.replace(path)
+    write_whole(path, _PAGE.format(title=html.escape(record.data.name), body="\n".join(parts)).encode())
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
