@@ -45,11 +45,27 @@ class Policy(str, Enum):
     ALLOW_LOWER = "allow_lower"
 
 
+class Environment(str, Enum):
+    """Whether the device serves people's photos, or somebody tries things out."""
+
+    PRODUCTION = "production"
+    DEVELOPMENT = "development"
+
+
 class Authentication(str, Enum):
     """How terminals prove who they are."""
 
     NONE = "none"
     BEARER = "bearer"
+    MUTUAL_TLS = "mutual_tls"
+
+
+class KekSource(str, Enum):
+    """Where the key comes from that the key store is sealed with."""
+
+    CREDENTIAL = "credential"
+    PKCS11 = "pkcs11"
+    FILE = "file"
 
 
 class ExifOrientation(str, Enum):
@@ -60,9 +76,19 @@ class ExifOrientation(str, Enum):
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)
+class Tls:
+    """Section `server.tls`: the device's certificate, and who signs those of terminals; PEM files."""
+
+    certificate: Path
+    key: Path
+    terminals_ca: Path | None
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
 class Server:
     """Section `server`: where and how gunicorn listens, and how much and how long it reads."""
 
+    tls: Tls | None
     bind: Annotated[tuple[str, ...], Field(min_length=1)]
     threads: Annotated[int, Field(ge=2, le=256)]
     keepalive_s: Annotated[int, Field(ge=1, le=300)]
@@ -82,7 +108,7 @@ class Terminals:
     """Section `terminals`: who may ask."""
 
     authentication: Authentication
-    tokens: Path | None
+    registry: Path | None
     requests_per_minute: AtLeastOne
     burst: AtLeastOne
 
@@ -97,11 +123,42 @@ class Admission:
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)
-class Sealed:
-    """Section `sealed`: which formats open, with which keys."""
+class Pkcs11:
+    """Section `keys.pkcs11`: a key inside a token; the PIN is in a file that only the daemon's account reads."""
 
+    module: Path
+    token: str
+    key: str
+    pin: Path
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
+class Keys:
+    """Section `keys`: where the key store is, and what it is sealed with."""
+
+    store: Path
+    kek: KekSource
+    credential: str
+    file: Path | None
+    pkcs11: Pkcs11 | None
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
+class Freshness:
+    """Section `sealed.freshness`: how old a sealed photo may be, and how many are remembered to be seen once only."""
+
+    max_age_s: Seconds
+    clock_skew_s: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    remembered: AtLeastOne
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
+class Sealed:
+    """Section `sealed`: which formats open."""
+
+    jwe: bool
+    freshness: Freshness | None
     legacy: bool
-    legacy_key: Path | None
     allow_published_key: bool
 
 
@@ -132,10 +189,12 @@ class Inference:
 class Config:
     """The whole file."""
 
+    environment: Environment
     server: Server
     management: Management
     terminals: Terminals
     admission: Admission
+    keys: Keys
     sealed: Sealed
     photo: PhotoLimits
     inference: Inference
@@ -209,24 +268,53 @@ def load_config(path: Path) -> Config:
 
 
 def _contradictions(config: Config) -> list[tuple[bool, str]]:
-    terminals, admission, photo = config.terminals, config.admission, config.photo
-    loopback = all(is_loopback(bind) for bind in config.server.bind)
+    admission, photo = config.admission, config.photo
     return [
-        (
-            terminals.authentication is Authentication.NONE and not loopback,
-            f"terminals.authentication: none is for loopback only, server.bind is {list(config.server.bind)}",
-        ),
-        (
-            terminals.authentication is Authentication.BEARER and terminals.tokens is None,
-            "terminals.tokens: must name a file where terminals.authentication is bearer",
-        ),
-        (not config.sealed.legacy, "sealed.legacy: false leaves no format that opens a photo"),
-        (config.sealed.legacy and config.sealed.legacy_key is None, "sealed.legacy_key: must name a file"),
+        *_contradictions_of_terminals(config),
+        *_contradictions_of_keys(config),
         (photo.min_side_px > photo.max_side_px, "photo.min_side_px is above photo.max_side_px"),
         (
             admission.running > config.server.threads,
             f"admission.running: {admission.running} is more than server.threads: {config.server.threads}",
         ),
+    ]
+
+
+def _contradictions_of_terminals(config: Config) -> list[tuple[bool, str]]:
+    asked, tls, bind = config.terminals.authentication, config.server.tls, list(config.server.bind)
+    loopback = all(is_loopback(address) for address in bind)
+    return [
+        (
+            asked is Authentication.NONE and not loopback,
+            f"terminals.authentication: none is for loopback only, server.bind is {bind}",
+        ),
+        (
+            asked is Authentication.BEARER and not loopback and tls is None,
+            f"server.tls: bearer tokens need it beyond loopback, server.bind is {bind}",
+        ),
+        (
+            asked is Authentication.MUTUAL_TLS and (tls is None or tls.terminals_ca is None),
+            "server.tls.terminals_ca: must name a file where terminals.authentication is mutual_tls",
+        ),
+        (
+            asked is not Authentication.NONE and config.terminals.registry is None,
+            f"terminals.registry: must name a file where terminals.authentication is {asked.value}",
+        ),
+    ]
+
+
+def _contradictions_of_keys(config: Config) -> list[tuple[bool, str]]:
+    keys, sealed = config.keys, config.sealed
+    production = config.environment is Environment.PRODUCTION
+    return [
+        (not (sealed.jwe or sealed.legacy), "sealed: neither jwe nor legacy leaves no format that opens a photo"),
+        (sealed.freshness is not None and not sealed.jwe, "sealed.freshness: only jwe has it, and sealed.jwe is false"),
+        (
+            keys.kek is KekSource.FILE and production,
+            "keys.kek: file is for environment: development only; use credential or pkcs11",
+        ),
+        (keys.kek is KekSource.FILE and keys.file is None, "keys.file: must name a file where keys.kek is file"),
+        (keys.kek is KekSource.PKCS11 and keys.pkcs11 is None, "keys.pkcs11: must be given where keys.kek is pkcs11"),
     ]
 
 

@@ -62,26 +62,26 @@ class Pipeline:
         cosine = watch.run(Step.COMPARE, compare, *portraits)  # 7
         return watch.run(Step.CALIBRATE, self._stages.calibration.score, cosine)  # 8
 
-    def crop(self, photo: SealedPhoto, auto_rotate: bool, watch: Stopwatch) -> FaceCrop:
-        """The aligned face of one photo.
+    def crop(self, request: VerificationRequest, photo: SealedPhoto, watch: Stopwatch) -> FaceCrop:
+        """The aligned face of one of the request's photos.
 
         Raises:
             RequestError: the photo cannot be compared; `field` names it.
         """
         stages = self._stages
         with _blaming(photo):
-            with watch.run(Step.OPEN, stages.opener.open, photo.text) as plain:  # 1
-                pixels = watch.run(Step.DECODE, stages.decoder.decode, plain, auto_rotate)  # 2
-            face = watch.run(Step.DETECT, stages.detector.detect, pixels, auto_rotate)  # 3
+            with watch.run(Step.OPEN, stages.opener.open, photo.text, request.sender) as plain:  # 1
+                pixels = watch.run(Step.DECODE, stages.decoder.decode, plain, request.auto_rotate)  # 2
+            face = watch.run(Step.DETECT, stages.detector.detect, pixels, request.auto_rotate)  # 3
             return watch.run(Step.ALIGN, align, pixels, face)  # 4
 
     def _crops(self, request: VerificationRequest, watch: Stopwatch) -> tuple[list[FaceCrop], list[RequestError]]:
         """The faces up to the first photo that is refused, and that refusal."""
         first, second = request.photos
-        ahead = self._executor.submit(self.crop, second, request.auto_rotate, watch)
+        ahead = self._executor.submit(self.crop, request, second, watch)
         crops: list[FaceCrop] = []
         try:
-            crops.append(self.crop(first, request.auto_rotate, watch))
+            crops.append(self.crop(request, first, watch))
             crops.append(ahead.result())
         except RequestError as refusal:
             return crops, [refusal]

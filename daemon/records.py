@@ -59,15 +59,30 @@ class SealedPhoto:
 
 
 @dataclass(frozen=True, slots=True)
+class Sender:
+    """The terminal that asks, as far as opening its photos depends on it.
+
+    Attributes:
+        name: the terminal's; symmetric keys belong to one terminal.
+        legacy: whether the legacy format opens for it today.
+    """
+
+    name: str
+    legacy: bool
+
+
+@dataclass(frozen=True, slots=True)
 class VerificationRequest:
     """Everything one verification needs.
 
     Attributes:
+        sender: who asks.
         photos: photo one and photo two, in the contract's order.
         auto_rotate: look for an upright face in turned photos too.
         check_quality: refuse a face whose eyes, nose or mouth are covered.
     """
 
+    sender: Sender
     photos: tuple[SealedPhoto, SealedPhoto]
     auto_rotate: bool
     check_quality: bool
