@@ -14,8 +14,9 @@ The map, from the socket down. A module imports downward only; siblings never im
     face/                    3 detect, 4 align, 5 embed, 6 quality
     score/                   7 compare, 8 calibrate
     inference  audit         engines on an accelerator; logs, metrics, step times
-    config  manifest  records  structure
-                             what a site says, what a network says, what stages hand over, what a file is made of
+    config  manifest  records  structure  watched
+                             what a site says, what a network says, what stages hand over, what a file is made of,
+                             what is made again when its files changed
     errors                   everything that can go wrong, as a tree
 """
 
