@@ -100,9 +100,9 @@ def run(args: argparse.Namespace) -> int:
         args.wrong_usage("add and revoke need a terminal's name, list takes none")
     if args.name and not re.match(NAME_PATTERN, args.name):
         args.wrong_usage("a terminal's name has letters, digits, spaces, dots, dashes and underscores, 64 at most")
-    path = load_config(args.config).terminals.tokens
+    path = load_config(args.config).terminals.registry
     if path is None:
-        raise ConfigurationRefused("no token file is configured", "Name one in terminals.tokens.")
+        raise ConfigurationRefused("no token file is configured", "Name one in terminals.registry.")
     with _locked(path):
         _ACTIONS[args.action](path, args.name or "", args.json)
     return OK

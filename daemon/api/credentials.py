@@ -41,7 +41,7 @@ class TerminalRecord:
 
 @dataclass(frozen=True, slots=True, config=STRICT)
 class TerminalFile:
-    """The file that `terminals.tokens` names."""
+    """The file that `terminals.registry` names."""
 
     terminals: tuple[TerminalRecord, ...]
 
@@ -92,9 +92,9 @@ def load_credentials(settings: Terminals) -> Credentials:
     """
     if settings.authentication is Authentication.NONE:
         return Credentials(None)
-    if settings.tokens is None:  # never fall back to letting everybody in
-        raise ConfigurationRefused("no token file is configured", "Name one in terminals.tokens.")
-    return Credentials(read_yaml(settings.tokens, TerminalFile, secret=True).terminals)
+    if settings.registry is None:  # never fall back to letting everybody in
+        raise ConfigurationRefused("no token file is configured", "Name one in terminals.registry.")
+    return Credentials(read_yaml(settings.registry, TerminalFile, secret=True).terminals)
 
 
 class RateLimit:

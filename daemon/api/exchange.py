@@ -16,6 +16,7 @@ from daemon.api.responses import INTERNAL_ERROR, SUCCESS_CODE, answer_to, failur
 from daemon.audit import Journal, Metrics, Stopwatch
 from daemon.config import Management
 from daemon.errors import InvalidArgument, RequestError, TryLater, UnknownTerminal
+from daemon.records import Sender
 
 NO_ROUTE = "none"
 """Route name of unknown paths in logs and metrics: what was asked for is not repeated."""
@@ -117,6 +118,7 @@ class Gate:
         """
         if getattr(resource, "for_terminals", False):
             request.context.terminal = self._credentials.terminal(request.get_header("Authorization"))
+            request.context.sender = Sender(request.context.terminal, legacy=True)
             self._rate.take(request.context.terminal)
         if getattr(resource, "for_management", False) and not self._is_management(request.remote_addr):
             raise falcon.HTTPNotFound

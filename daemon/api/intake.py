@@ -15,7 +15,7 @@ from falcon.media import MultipartFormHandler
 from falcon.media.multipart import MultipartParseOptions
 
 from daemon.errors import InvalidArgument
-from daemon.records import SealedPhoto, VerificationRequest
+from daemon.records import SealedPhoto, Sender, VerificationRequest
 
 FIRST_PHOTO = "first_encrypted_image"
 SECOND_PHOTO = "second_encrypted_image"
@@ -57,7 +57,8 @@ def read_request(request: falcon.Request, body_limit_bytes: int) -> Verification
     reader = _READERS.get(body_type)
     if reader is None:
         raise InvalidArgument("the body's type is none of the three")
-    return _as_request(reader(request, length), _json_boolean if body_type == _JSON else _text_boolean)
+    as_boolean = _json_boolean if body_type == _JSON else _text_boolean
+    return _as_request(request.context.sender, reader(request, length), as_boolean)
 
 
 def _from_urlencoded(request: falcon.Request, length: int) -> Parameters:
@@ -135,13 +136,13 @@ def _json_boolean(value: object) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
-def _as_request(parameters: Parameters, as_boolean: AsBoolean) -> VerificationRequest:
+def _as_request(sender: Sender, parameters: Parameters, as_boolean: AsBoolean) -> VerificationRequest:
     photos = (
         SealedPhoto(FIRST_PHOTO, _photo(parameters, FIRST_PHOTO)),
         SealedPhoto(SECOND_PHOTO, _photo(parameters, SECOND_PHOTO)),
     )
     auto_rotate, check_quality = (_boolean(parameters, name, as_boolean) for name in (AUTO_ROTATE, CHECK_QUALITY))
-    return VerificationRequest(photos, auto_rotate, check_quality)
+    return VerificationRequest(sender, photos, auto_rotate, check_quality)
 
 
 def _values(parameters: Parameters, name: str) -> list[Any]:

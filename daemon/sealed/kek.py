@@ -15,7 +15,7 @@ from typing import Protocol
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from daemon.config import Keys, KekSource
+from daemon.config import KekSource, Keys
 from daemon.errors import KeyRefused
 from daemon.sealed.token import token_keks
 

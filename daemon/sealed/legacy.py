@@ -67,11 +67,7 @@ class LegacyFormat:
             raise SealedPhotoRefused
         plain = bytearray(len(sealed) - TAG_BYTES)
         for aead, iv in self._keys:
-            try:
-                aead.decrypt_into(iv, sealed, None, plain)
-            except InvalidTag:
-                wipe(plain)  # decrypt_into writes before it knows that the tag is wrong
-            else:
+            if _opens(aead, iv, sealed, plain):
                 return plain
         raise SealedPhotoRefused
 
@@ -79,6 +75,15 @@ class LegacyFormat:
         """What a terminal sends for a photo."""
         aead, iv = self._keys[0]
         return pybase64.b64encode(aead.encrypt(iv, photo, None)).decode("ascii")
+
+
+def _opens(aead: AESGCM, iv: bytes, sealed: bytes, plain: bytearray) -> bool:
+    try:
+        aead.decrypt_into(iv, sealed, None, plain)
+    except InvalidTag:
+        wipe(plain)  # decrypt_into writes before it knows that the tag is wrong
+        return False
+    return True
 
 
 def _from_base64(text: str) -> bytes:

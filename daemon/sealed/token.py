@@ -40,7 +40,9 @@ class TokenKek:
         nonce = os.urandom(_NONCE_BYTES)
         with session(self._settings) as opened:
             key = _key(opened, self._label)
-            return nonce + bytes(key.encrypt(plain, mechanism=Mechanism.AES_GCM, mechanism_param=_how(nonce, associated)))
+            return nonce + bytes(
+                key.encrypt(plain, mechanism=Mechanism.AES_GCM, mechanism_param=_how(nonce, associated))
+            )
 
     def open(self, sealed: bytes, associated: bytes) -> bytes | None:
         """See `daemon.sealed.kek.Kek`.
@@ -103,6 +105,16 @@ def token_keks(settings: Pkcs11, labels: Iterable[str]) -> tuple[TokenKek, ...]:
     if not there:
         raise KeyRefused(f"the token {settings.token} has no key {settings.key}", "Run: fvctl keys init")
     return there
+
+
+def has(settings: Pkcs11, label: str) -> bool:
+    """Whether the token has a KEK of this label.
+
+    Raises:
+        KeyRefused: it does not answer.
+    """
+    with session(settings) as opened:
+        return _has(opened, label)
 
 
 def _has(opened: Any, label: str) -> bool:  # noqa: ANN401 - python-pkcs11's session
