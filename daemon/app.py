@@ -10,13 +10,15 @@ import cv2
 import falcon
 
 from daemon.api.admission import Turnstile
-from daemon.api.credentials import RateLimit, load_credentials
+from daemon.api.credentials import Credentials, today_utc
 from daemon.api.exchange import Exchange, Gate
-from daemon.api.health import Alive, Exposition, OpenApi, Ready
+from daemon.api.health import JWKS_PATH, Alive, Exposition, Jwks, OpenApi, Ready
+from daemon.api.rate_limit import RateLimit
+from daemon.api.registry import watch_registry
 from daemon.api.verification import PATH, Verification
 from daemon.audit import Journal, Metrics
 from daemon.config import Config, Inference
-from daemon.errors import ConfigurationRefused, KeyRefused
+from daemon.errors import ConfigurationRefused
 from daemon.face.detection import FaceDetector
 from daemon.face.quality import OcclusionGate
 from daemon.face.recognition import Recogniser
@@ -25,8 +27,12 @@ from daemon.manifest import load_manifest
 from daemon.photo import PhotoDecoder
 from daemon.pipeline import Pipeline, Stages
 from daemon.score.calibration import load_calibration
-from daemon.sealed.legacy import load_legacy_key
-from daemon.sealed.opener import Opener, legacy_opener
+from daemon.sealed.freshness import FreshPhotos
+from daemon.sealed.jwe import JweFormat
+from daemon.sealed.keyring import KeyRing, load_ring
+from daemon.sealed.keystore import STORE_FILE
+from daemon.sealed.opener import Opener
+from daemon.watched import Watched
 
 WsgiApp = falcon.App[falcon.Request, falcon.Response]
 
@@ -91,18 +97,23 @@ def make_occlusion_gate(networks: Networks) -> OcclusionGate:
     return OcclusionGate(asdict(manifest.occlusion.min_visible))
 
 
-def make_opener(config: Config) -> Opener:
-    """Step 1 for the configured formats.
+def watched_ring(config: Config) -> Watched[KeyRing]:
+    """The keys that open photos, read again when the store or the key-encryption key changed.
 
     Raises:
-        KeyRefused: a key is missing, malformed or not allowed.
+        KeyRefused: see `load_ring`.
     """
-    if config.sealed.legacy_key is None:
-        raise KeyRefused("no key is configured", "Name a key file in sealed.legacy_key.")
-    return legacy_opener(load_legacy_key(config.sealed.legacy_key), config.sealed.allow_published_key)
+    return Watched([config.keys.store / STORE_FILE], lambda: load_ring(config, today_utc))
 
 
-def make_stages(config: Config, networks: Networks) -> Stages:
+def make_opener(config: Config, ring: Watched[KeyRing]) -> Opener:
+    """Step 1 for the configured formats."""
+    freshness = config.sealed.freshness
+    memory = FreshPhotos(freshness, time.time) if freshness else None
+    return Opener(config.sealed, JweFormat(memory), ring.current)
+
+
+def make_stages(config: Config, networks: Networks, opener: Opener) -> Stages:
     """All steps that hold something.
 
     Raises:
@@ -111,7 +122,7 @@ def make_stages(config: Config, networks: Networks) -> Stages:
     folder = config.inference.networks / config.inference.recognition
     hashes = (networks.detection.model_hash, networks.recognition.model_hash)
     return Stages(
-        opener=make_opener(config),
+        opener=opener,
         decoder=PhotoDecoder(config.photo),
         detector=make_detector(networks),
         recogniser=make_recogniser(networks),
@@ -127,32 +138,41 @@ def create_app(config: Config, journal: Journal) -> WsgiApp:
         DeviceError: the device must not serve as it is; carries a remedy.
     """
     cv2.setNumThreads(1)  # requests run side by side; threads inside one resize would only compete with them
+    ring = watched_ring(config)
     networks = load_networks(config.inference)
-    stages = make_stages(config, networks)
-    metrics = Metrics(stages.opener.warnings)
-    for warning in stages.opener.warnings:
+    stages = make_stages(config, networks, make_opener(config, ring))
+
+    def warnings() -> tuple[str, ...]:
+        """Weaknesses in use, as of the keys that are held now."""
+        return ring.kept().warnings(config.sealed)
+
+    metrics = Metrics(warnings)
+    for warning in warnings():
         journal.write("warning", reason=warning)
     pipeline = Pipeline(stages, ThreadPoolExecutor(config.admission.running, "photo-two"))
     exchange = Exchange(journal, metrics)
-    gate = Gate(load_credentials(config.terminals), RateLimit(config.terminals, time.monotonic), config.management)
+    registry = watch_registry(config.terminals)
+    credentials = Credentials(config.terminals.authentication, registry, today_utc)
+    gate = Gate(credentials, RateLimit(config.terminals, registry, time.monotonic), config.management)
     app: WsgiApp = falcon.App(middleware=[exchange, gate])
     for kind in (Exception, falcon.HTTPError):  # falcon's own handler for the second would win over one for the first
         app.add_error_handler(kind, exchange.on_error)
     turnstile = Turnstile(config.admission, time.monotonic)
-    _add_routes(app, Verification(pipeline, turnstile, config.server.body_limit_bytes), networks, metrics)
+    app.add_route(PATH, Verification(pipeline, turnstile, config.server.body_limit_bytes))
+    app.add_route("/healthz", Alive())
+    app.add_route("/readyz", _readiness(networks, ring, credentials))
+    app.add_route("/metrics", Exposition(metrics))
+    app.add_route("/openapi.yaml", OpenApi())
+    app.add_route(JWKS_PATH, Jwks(lambda: ring.current().jwks()))
     return app
 
 
-def _add_routes(app: WsgiApp, verification: Verification, networks: Networks, metrics: Metrics) -> None:
+def _readiness(networks: Networks, ring: Watched[KeyRing], credentials: Credentials) -> Ready:
     loaded = (networks.detection, networks.recognition)
-    running_on = {network.manifest.name: network.accelerator.value for network in loaded}
 
     def reasons() -> list[str]:
         """Why the device does not serve."""
-        return [f"engine_failed:{network.manifest.name}" for network in loaded if not network.works()]
+        failed = [f"engine_failed:{network.manifest.name}" for network in loaded if not network.works()]
+        return [*failed, *(["keys_unreadable"] if ring.fault() else []), *credentials.reasons()]
 
-    app.add_route(PATH, verification)
-    app.add_route("/healthz", Alive())
-    app.add_route("/readyz", Ready(reasons, running_on))
-    app.add_route("/metrics", Exposition(metrics))
-    app.add_route("/openapi.yaml", OpenApi())
+    return Ready(reasons, {network.manifest.name: network.accelerator.value for network in loaded})

@@ -11,11 +11,13 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timezone
 from typing import Any, ParamSpec, TextIO, TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, Metric, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from daemon.errors import DeviceError
 from daemon.records import Step
@@ -110,10 +112,28 @@ class Journal:
         self.write("fault", request_id=request_id, error=type(error).__name__, frames=frames, **known)
 
 
-class Metrics:
-    """Counters and histograms for Prometheus, in a registry of their own."""
+class _Warnings(Collector):
+    """A gauge whose labels are the weaknesses of this moment."""
 
-    def __init__(self, warnings: Iterable[str] = ()) -> None:
+    def __init__(self, current: Callable[[], Iterable[str]]) -> None:
+        self._current = current
+
+    def collect(self) -> Iterator[Metric]:
+        """See prometheus_client's Collector."""
+        gauge = GaugeMetricFamily("faceverifyd_warning", "1 for each weakness that is in use.", labels=["warning"])
+        for warning in self._current():
+            gauge.add_metric([warning], 1)
+        yield gauge
+
+
+class Metrics:
+    """Counters and histograms for Prometheus, in a registry of their own.
+
+    Args:
+        warnings: gives the weaknesses that are in use now.
+    """
+
+    def __init__(self, warnings: Callable[[], Iterable[str]] = tuple) -> None:
         self._registry = CollectorRegistry()
         self._answers = Counter(
             "faceverifyd_answers_total",
@@ -135,11 +155,7 @@ class Metrics:
             registry=self._registry,
             buckets=_BUCKETS_S,
         )
-        self._warnings = Gauge(
-            "faceverifyd_warning", "1 for each weakness that is in use.", ["warning"], registry=self._registry
-        )
-        for warning in warnings:
-            self._warnings.labels(warning).set(1)
+        self._registry.register(_Warnings(warnings))
 
     def count(self, route: str, code: int, status: int, watch: Stopwatch) -> None:
         """One answer given."""

@@ -14,6 +14,7 @@ import yaml
 from daemon.config import Config, load_config
 from daemon.sealed.legacy import PUBLISHED_IV, PUBLISHED_KEY, LegacyFormat, LegacyKey
 from tests.running_daemon import RunningDaemon
+from tools.demonstration import ensure_keys
 from tools.engines import build_engine
 from tools.samples import sample_photos
 
@@ -44,23 +45,23 @@ class Site:
     def __init__(self, folder: Path, engines: Path) -> None:
         self.folder = folder
         shipped = yaml.safe_load((REPOSITORY / "systemd" / "faceverifyd.yaml").read_text("utf-8"))
-        key = folder / "legacy_key.yaml"
-        key.write_text(f"key: {PUBLISHED_KEY}\niv: {PUBLISHED_IV}\n")
-        key.chmod(0o600)
         shipped["inference"] |= {
             "accelerator": "cpu",
             "networks": str(REPOSITORY / "trt_engines"),
             "engines": str(engines),
         }
-        shipped["sealed"] |= {"legacy": True, "legacy_key": str(key), "allow_published_key": True}
+        shipped["environment"] = "development"
+        shipped["keys"] |= {"store": str(folder / "keys"), "kek": "file", "file": str(folder / "kek")}
+        shipped["sealed"] |= {"legacy": True, "allow_published_key": True}
         shipped["terminals"] |= {"requests_per_minute": 1_000_000, "burst": 1_000_000}
         self.document: dict[str, Any] = shipped
+        ensure_keys(load_config(self.write()))
 
-    def write(self, name: str = "faceverifyd.yaml", **changes: dict[str, Any]) -> Path:
+    def write(self, name: str = "faceverifyd.yaml", **changes: Any) -> Path:  # noqa: ANN401 - YAML
         """A configuration file; `changes` are merged into the sections they name."""
         document = copy.deepcopy(self.document)
         for section, values in changes.items():
-            document[section] |= values
+            document[section] = document[section] | values if isinstance(values, dict) else values
         path = self.folder / name
         path.write_text(yaml.safe_dump(document))
         return path

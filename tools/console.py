@@ -8,7 +8,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from rich.console import Console
@@ -20,6 +21,9 @@ OK, NEEDS_DOING, COULD_NOT_RUN, WRONG_USAGE = 0, 1, 2, 64
 """Exit codes, the same for every tool. Source of 64: EX_USAGE of sysexits.h."""
 
 T = TypeVar("T")
+Action = Callable[[argparse.Namespace, Any], int]
+"""What one action of a sub-command does with the command line and the configuration; its exit code."""
+
 _PLAIN_EVERY = 500
 """Items between two lines of progress where the output is no terminal."""
 
@@ -34,6 +38,23 @@ class Parser(argparse.ArgumentParser):
         """Usage and the fault, with the exit code for wrong usage."""
         self.print_usage(sys.stderr)
         self.exit(WRONG_USAGE, f"{self.prog}: {message}\n")
+
+
+def actions(parser: argparse.ArgumentParser) -> Callable[[str, Action, str], argparse.ArgumentParser]:
+    """Give a sub-command actions of its own: a function that adds one and gives its parser.
+
+    What every sub-command takes (--json, --config) may stand behind the action too.
+    """
+    choices = parser.add_subparsers(dest="action", required=True, parser_class=Parser)
+
+    def add(name: str, act: Action, summary: str) -> argparse.ArgumentParser:
+        action = choices.add_parser(name, help=summary, description=summary)
+        action.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        action.add_argument("--config", type=Path, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        action.set_defaults(act=act)
+        return action
+
+    return add
 
 
 def say(text: str) -> None:

@@ -1,6 +1,7 @@
 """What `tools/quickstart` does once its environment is there: from nothing to two answers, then it keeps serving.
 
-Everything it makes is under `.state/`. The key is the one that the vendor's manual prints: for trying things out only.
+Everything it makes is under `.state/`. Photos are sealed to a key of the device's own; the key that the vendor's manual
+prints opens too, as terminals of that vendor use it: for trying things out only.
 """
 
 from __future__ import annotations
@@ -19,13 +20,17 @@ from pathlib import Path
 import yaml
 
 from daemon.app import load_networks
-from daemon.config import CONFIG_VARIABLE, Inference, load_config
+from daemon.config import CONFIG_VARIABLE, Config, Inference, load_config
 from daemon.errors import DeviceError, EngineRefused
-from daemon.sealed.legacy import PUBLISHED_IV, PUBLISHED_KEY, LegacyFormat, load_legacy_key
+from daemon.sealed.keys import KeyKind, KeyState
 from tools.console import COULD_NOT_RUN, NEEDS_DOING, OK, Parser, say, show
 from tools.engines import build_engine
+from tools.key_changes import new_record
+from tools.key_making import make_key, published_key
+from tools.keys import key_store
 from tools.samples import sample_photos
-from tools.verify import DIRECT, RECOMMENDED_THRESHOLD, ask, explain, sealed_form
+from tools.sealing import jwe_sealer
+from tools.verify import DIRECT, RECOMMENDED_THRESHOLD, ask, explain, fetch_jwks, sealed_form
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
 _STATE = _REPOSITORY / ".state"
@@ -37,7 +42,7 @@ _NON_MATED_BELOW = 0.5
 
 
 def write_site(state: Path, port: int) -> Path:
-    """A development key and a configuration like the shipped one, for the CPU and loopback.
+    """Development keys and a configuration like the shipped one, for the CPU and loopback.
 
     Args:
         state: folder for both and for the engines.
@@ -47,18 +52,33 @@ def write_site(state: Path, port: int) -> Path:
         The configuration file.
     """
     state.mkdir(parents=True, exist_ok=True)
-    key = state / "legacy_key.yaml"
-    key.touch(mode=0o600)
-    key.chmod(0o600)
-    key.write_text(f"key: {PUBLISHED_KEY}\niv: {PUBLISHED_IV}\n", "utf-8")
     document = yaml.safe_load((_REPOSITORY / "systemd" / "faceverifyd.yaml").read_text("utf-8"))
     document["server"]["bind"] = [f"127.0.0.1:{port}"]
-    document["sealed"] |= {"legacy": True, "legacy_key": str(key), "allow_published_key": True}
+    document["environment"] = "development"
+    document["keys"] |= {"store": str(state / "keys"), "kek": "file", "file": str(state / "keys" / "kek")}
+    document["sealed"] |= {"legacy": True, "allow_published_key": True}
     networks, engines = str(_REPOSITORY / "trt_engines"), str(state / "engines")
     document["inference"] |= {"accelerator": "cpu", "networks": networks, "engines": engines}
     path = state / "faceverifyd.yaml"
     path.write_text(yaml.safe_dump(document, sort_keys=False), "utf-8")
+    ensure_keys(load_config(path))
     return path
+
+
+def ensure_keys(config: Config) -> None:
+    """A key store with a first key and the published legacy key; made only where there is none.
+
+    Raises:
+        KeyRefused: it cannot be written.
+    """
+    store, keeper = key_store(config)
+    if store.exists:
+        return
+    if not keeper.has(""):
+        keeper.make("")
+    kek = keeper.keks()[0]
+    keys = (make_key(KeyKind.ENROLMENT), make_key(KeyKind.X25519), published_key())
+    store.create(tuple(new_record(kek, key, KeyState.ACTIVE) for key in keys), kek)
 
 
 def ensure_engines(settings: Inference, cache: Path) -> None:
@@ -115,13 +135,12 @@ def _is_ready(port: int) -> bool:
         return False
 
 
-def demonstrate(config: Path, port: int, photos: dict[str, bytes]) -> bool:
+def demonstrate(port: int, photos: dict[str, bytes]) -> bool:
     """Verify a mated and a non-mated pair through HTTP, print the answers, and say whether they are right."""
-    key = load_config(config).sealed.legacy_key
-    assert key is not None
-    form, right = LegacyFormat(load_legacy_key(key)), True
+    url, right = f"http://127.0.0.1:{port}", True
+    seal = jwe_sealer(fetch_jwks(url)[0])
     for kind, first, second in _PAIRS:
-        answer = ask(f"http://127.0.0.1:{port}", sealed_form(form, (photos[first], photos[second])))
+        answer = ask(url, sealed_form(seal, (photos[first], photos[second])))
         show({"pair": f"{kind}: {first}.jpg, {second}.jpg", "answer": answer.body, "meaning": explain(answer)}, False)
         score = float(answer.body.get("verification_score", -1))
         right &= score > RECOMMENDED_THRESHOLD if kind == "mated" else 0 <= score < _NON_MATED_BELOW
@@ -135,7 +154,7 @@ def run(args: argparse.Namespace) -> int:
     photos = sample_photos(_STATE / "cache")
     say(f"starting the daemon on 127.0.0.1:{args.port}")
     with serving(config, args.port) as process:
-        right = demonstrate(config, args.port, photos)
+        right = demonstrate(args.port, photos)
         if not args.once:
             say(f"serving; its journal is {config.with_name('daemon.log')}; stop with Ctrl-C")
             process.wait()

@@ -1,16 +1,8 @@
 """`fvctl terminals`: which terminals may ask, what they show, and the certificates for both sides.
 
-    authority                    the device's own certificate authority; once
-    server-certificate HOST ...  the device's own certificate, for the names that terminals call it by
-    add NAME                     a terminal that shows a bearer token, made now and shown once; or with
-         --csr FILE                  a certificate for the terminal's own key, which never leaves it
-         --certificate OUT           a certificate and a new key, for terminals that cannot make one
-         --subject NAME              a certificate of the branch's own authority
-    change NAME                  the same options; what is not given stays as it is
-    revoke NAME                  refused from its next request on
-    list                         all of them; exit code 1 where one is not accepted, or soon will not be
-
-The daemon sees every change at once.
+A terminal shows a bearer token, a certificate of the device's own authority, or one of the branch's authority. Better
+than all: it makes a key that never leaves it, and `add NAME --csr FILE` gives it a certificate. The daemon notices
+every change at the next request, without a restart.
 """
 
 from __future__ import annotations
@@ -18,23 +10,17 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import re
-from collections.abc import Callable
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from daemon.api.registry import (
-    NAME_PATTERN,
-    SUBJECT_PATTERN,
-    CertificateProof,
-    TerminalRecord,
-    proven_by,
-)
+from daemon.api.registry import NAME_PATTERN, SUBJECT_PATTERN, CertificateProof, TerminalRecord, proven_by
 from daemon.config import Authentication, Config, load_config
 from daemon.errors import ConfigurationRefused
 from tools.authority import Authority
-from tools.console import NEEDS_DOING, OK, show, show_rows
+from tools.console import NEEDS_DOING, OK, actions, show, show_rows
 from tools.issuing import authority_file, ensure_authority, issue_server_certificate, load_authority
+from tools.key_making import day
 from tools.keys import authority_key
 from tools.proofs import Made, Maker
 from tools.registry import load, locked, registry_path, store
@@ -42,7 +28,6 @@ from tools.registry import load, locked, registry_path, store
 _SOON = timedelta(days=30)
 """A technician comes by within a month."""
 
-_UNSET = object()
 _ACCEPTED = {
     Authentication.NONE: (),
     Authentication.BEARER: ("bearer",),
@@ -51,8 +36,8 @@ _ACCEPTED = {
 """Kinds of proof that count, by `terminals.authentication`."""
 
 
-def _add(config: Config, args: argparse.Namespace) -> int:
-    path, name, now = registry_path(config), args.names[0], _now()
+def _add(args: argparse.Namespace, config: Config) -> int:
+    path, name, now = registry_path(config), args.name, _now()
     with locked(path):
         terminals = load(path)
         if _index(terminals, name) is not None:
@@ -64,8 +49,8 @@ def _add(config: Config, args: argparse.Namespace) -> int:
     return OK
 
 
-def _change(config: Config, args: argparse.Namespace) -> int:
-    path, name = registry_path(config), args.names[0]
+def _change(args: argparse.Namespace, config: Config) -> int:
+    path, name = registry_path(config), args.name
     with locked(path):
         terminals = load(path)
         at = _index_of(terminals, name)
@@ -78,8 +63,8 @@ def _change(config: Config, args: argparse.Namespace) -> int:
     return OK
 
 
-def _revoke(config: Config, args: argparse.Namespace) -> int:
-    path, name = registry_path(config), args.names[0]
+def _revoke(args: argparse.Namespace, config: Config) -> int:
+    path, name = registry_path(config), args.name
     with locked(path):
         terminals = load(path)
         at = _index_of(terminals, name)
@@ -88,13 +73,13 @@ def _revoke(config: Config, args: argparse.Namespace) -> int:
     return OK
 
 
-def _list(config: Config, args: argparse.Namespace) -> int:
+def _list(args: argparse.Namespace, config: Config) -> int:
     rows = [_row(record, config.terminals.authentication, _now()) for record in load(registry_path(config))]
     show_rows(rows, args.json)
     return OK if all(row["state"] == "accepted" for row in rows) else NEEDS_DOING
 
 
-def _authority(config: Config, args: argparse.Namespace) -> int:
+def _authority(args: argparse.Namespace, config: Config) -> int:
     path = authority_file(config)
     with locked(path):
         authority = ensure_authority(path, authority_key(config), _now())
@@ -109,26 +94,14 @@ def _authority(config: Config, args: argparse.Namespace) -> int:
     return OK
 
 
-def _server_certificate(config: Config, args: argparse.Namespace) -> int:
+def _server_certificate(args: argparse.Namespace, config: Config) -> int:
     tls = config.server.tls
     if tls is None:
         raise ConfigurationRefused("TLS is not configured", "Name certificate and key in server.tls.")
     authority = load_authority(authority_file(config), authority_key(config))
     with locked(tls.key):
-        show(issue_server_certificate(authority, tls, args.names, _now()), args.json)
+        show(issue_server_certificate(authority, tls, args.hosts, _now()), args.json)
     return OK
-
-
-_ACTIONS: dict[str, Callable[[Config, argparse.Namespace], int]] = {
-    "add": _add,
-    "change": _change,
-    "revoke": _revoke,
-    "list": _list,
-    "authority": _authority,
-    "server-certificate": _server_certificate,
-}
-_NAMES = {"list": range(1), "authority": range(1), "server-certificate": range(1, 100)}
-"""How many names an action takes; the others take one."""
 
 
 def _now() -> datetime:
@@ -144,7 +117,7 @@ def _maker(config: Config, name: str, now: datetime) -> Maker:
 
 def _made(config: Config, args: argparse.Namespace, now: datetime) -> Made | None:
     """The proof that the options ask for; None where they ask for none."""
-    maker = _maker(config, args.names[0], now)
+    maker = _maker(config, args.name, now)
     if args.csr:
         return maker.for_request(args.csr)
     if args.certificate:
@@ -155,8 +128,8 @@ def _made(config: Config, args: argparse.Namespace, now: datetime) -> Made | Non
 
 
 def _with_options(record: TerminalRecord, args: argparse.Namespace) -> TerminalRecord:
-    given = {name: getattr(args, name) for name in ("legacy_until", "requests_per_minute")}
-    return dataclasses.replace(record, **{name: value for name, value in given.items() if value is not _UNSET})
+    given = {name: getattr(args, name) for name in ("legacy_until", "requests_per_minute") if name in args}
+    return dataclasses.replace(record, **given)
 
 
 def _store_checked(path: Path, terminals: tuple[TerminalRecord, ...]) -> None:
@@ -203,48 +176,63 @@ def _state(record: TerminalRecord, authentication: Authentication, now: datetime
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what is asked for."""
-    if len(args.names) not in _NAMES.get(args.action, range(1, 2)):
-        args.wrong_usage("add, change and revoke need one name, server-certificate hosts; list and authority take none")
-    if args.action in ("add", "change", "revoke") and not re.match(NAME_PATTERN, args.names[0]):
-        args.wrong_usage("a terminal's name has letters, digits, spaces, dots, dashes and underscores, 64 at most")
-    if args.subject and not re.match(SUBJECT_PATTERN, args.subject):
-        args.wrong_usage("a subject is a DNS name or common name of 253 characters at most")
-    return _ACTIONS[args.action](load_config(args.config), args)
+    """Run one action on the configured registry."""
+    return int(args.act(args, load_config(args.config)))
 
 
-def _date_or_never(text: str) -> date | None:
-    return None if text == "never" else date.fromisoformat(text)
+def _name(text: str) -> str:
+    return _matching(NAME_PATTERN, text, "letters, digits, spaces, dots, dashes and underscores, 64 at most")
+
+
+def _subject(text: str) -> str:
+    return _matching(SUBJECT_PATTERN, text, "a DNS name or common name, 253 characters at most")
+
+
+def _matching(pattern: str, text: str, expected: str) -> str:
+    if not re.match(pattern, text):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected {expected}")
+    return text
+
+
+def _day_or_never(text: str) -> date | None:
+    try:
+        return None if text == "never" else day(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected YYYY-MM-DD or never") from None
 
 
 def _rate_or_default(text: str) -> int | None:
-    rate = None if text == "default" else int(text)
-    if rate is not None and rate < 1:
-        raise ValueError(text)
-    return rate
+    if text == "default":
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number from 1 up, or default")
+    return int(text)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The sub-command's own arguments."""
-    parser.add_argument("action", choices=_ACTIONS)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="of the terminal, or the device's host names")
-    shows = parser.add_mutually_exclusive_group()
-    shows.add_argument("--token", action="store_true", help="a new bearer token (add: the default)")
-    shows.add_argument("--csr", type=Path, metavar="FILE", help="certificate request in PEM, made on the terminal")
-    shows.add_argument("--certificate", type=Path, metavar="OUT", help="new file for a new key and its certificate")
-    shows.add_argument("--subject", metavar="NAME", help="DNS name, or common name, in the branch's own certificates")
-    parser.add_argument(
-        "--legacy-until",
-        type=_date_or_never,
-        default=_UNSET,
-        metavar="DATE",
-        help="last day of the legacy format, as 2027-06-30, or never (the default)",
-    )
-    parser.add_argument(
-        "--requests-per-minute",
-        type=_rate_or_default,
-        default=_UNSET,
-        metavar="N",
-        help="of this terminal, or default: the configuration's",
-    )
-    parser.set_defaults(wrong_usage=parser.error)
+    add = actions(parser)
+    add("authority", _authority, "make the device's own certificate authority; once")
+    server = add("server-certificate", _server_certificate, "make the device's own certificate")
+    server.add_argument("hosts", nargs="+", metavar="HOST", help="DNS name or address by which terminals call it")
+    added = add("add", _add, "let a terminal in, by a bearer token or a certificate")
+    changed = add("change", _change, "give a terminal another proof or limits; what is not given stays")
+    revoked = add("revoke", _revoke, "let a terminal in no more")
+    for action in (added, changed, revoked):
+        action.add_argument("name", type=_name, metavar="NAME", help="of the terminal")
+    for action in (added, changed):
+        _add_options(action)
+    add("list", _list, "all terminals; exit code 1 where one is not let in, or soon will not be")
+
+
+def _add_options(action: argparse.ArgumentParser) -> None:
+    shows = action.add_mutually_exclusive_group()
+    shows.add_argument("--token", action="store_true", help="a new bearer token, shown once (add: the default)")
+    shows.add_argument("--csr", type=Path, metavar="FILE", help="a certificate for the terminal's own key: its request")
+    shows.add_argument("--certificate", type=Path, metavar="OUT", help="a new key and its certificate, into a new file")
+    shows.add_argument("--subject", type=_subject, metavar="NAME", help="the name in a certificate of the branch's own")
+    unset: dict[str, Any] = {"default": argparse.SUPPRESS}
+    legacy = "last day of the legacy format, YYYY-MM-DD, or never (add: the default)"
+    action.add_argument("--legacy-until", type=_day_or_never, metavar="DAY", help=legacy, **unset)
+    rate = "how often it may ask, or default: as the configuration says"
+    action.add_argument("--requests-per-minute", type=_rate_or_default, metavar="N", help=rate, **unset)

@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from daemon.api.health import JWKS_PATH
 from daemon.api.intake import AUTO_ROTATE, CHECK_QUALITY, FIRST_PHOTO, SECOND_PHOTO
 from daemon.api.responses import SUCCESS_CODE
 from daemon.api.verification import PATH
 from daemon.config import load_config
 from daemon.errors import ConfigurationRefused
-from daemon.sealed.legacy import LegacyFormat, load_legacy_key
 from tools.console import NEEDS_DOING, OK, show
 from tools.mapping import declared_fmr
+from tools.sealing import Sealer, jwe_sealer
 
 RECOMMENDED_THRESHOLD = 0.7
 """Above this score the contract recommends to take both photos for one person."""
@@ -106,22 +107,38 @@ def explain(answer: Answered) -> str:
     return f"not the same person, by the recommended threshold of {RECOMMENDED_THRESHOLD}"
 
 
-def sealed_form(form: LegacyFormat, photos: tuple[bytes, bytes]) -> dict[str, str]:
+def fetch_jwks(url: str) -> list[dict[str, Any]]:
+    """The keys that a daemon publishes.
+
+    Args:
+        url: of the daemon.
+
+    Raises:
+        ConfigurationRefused: none answers there, or it publishes no key.
+    """
+    try:
+        with DIRECT.open(url.rstrip("/") + JWKS_PATH, timeout=_TIMEOUT_S) as response:
+            keys = json.loads(response.read())["keys"]
+    except (OSError, http.client.HTTPException, ValueError, TypeError, KeyError) as error:
+        raise ConfigurationRefused(f"no daemon answers at {url}: {error}", "Start it, or name another.") from error
+    if not keys:
+        raise ConfigurationRefused(f"{url} publishes no key", "Make one: fvctl keys add --activate")
+    return list(keys)
+
+
+def sealed_form(seal: Sealer, photos: tuple[bytes, bytes]) -> dict[str, str]:
     """Two photos sealed, as parameters of a request."""
-    return {FIRST_PHOTO: form.seal(photos[0]), SECOND_PHOTO: form.seal(photos[1])}
+    return {FIRST_PHOTO: seal(photos[0]), SECOND_PHOTO: seal(photos[1])}
 
 
 def run(args: argparse.Namespace) -> int:
     """Verify two photos through the daemon."""
     config = load_config(args.config)
-    if config.sealed.legacy_key is None:
-        raise ConfigurationRefused("no key is configured", "Name a key file in sealed.legacy_key.")
-    form = LegacyFormat(load_legacy_key(config.sealed.legacy_key))
     url = args.url or f"http://{config.server.bind[0]}"
     options = {AUTO_ROTATE: str(args.auto_rotate).lower(), CHECK_QUALITY: str(args.check_quality).lower()}
     photos = (_content(args.first), _content(args.second))
     token = _content(args.token).decode("ascii", "replace").strip() if args.token else None
-    answer = ask(url, sealed_form(form, photos) | options, token)
+    answer = ask(url, sealed_form(jwe_sealer(fetch_jwks(url)[0]), photos) | options, token)
     fields = {**answer.body, "http_status": answer.status, "timing": answer.timing, "meaning": explain(answer)}
     show(fields, args.json)
     return OK if answer.body["code"] == SUCCESS_CODE else NEEDS_DOING

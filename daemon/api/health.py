@@ -1,4 +1,4 @@
-"""`GET /healthz`, `/readyz` and `/metrics` for those who look after the device, `/openapi.yaml` for everybody."""
+"""`GET /healthz`, `/readyz` and `/metrics` for those who look after the device; for everybody what clients need."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ import falcon
 from daemon.api.responses import ANSWERS
 from daemon.audit import Metrics
 from daemon.errors import TryLater
+
+JWKS_PATH = "/.well-known/jwks.json"
+"""Source: the contract, section 5."""
 
 Reasons = Callable[[], list[str]]
 """Stable ids of why the device does not serve; none where it does."""
@@ -72,3 +75,19 @@ class OpenApi:
         """The document as it is shipped."""
         response.content_type = "application/yaml"
         response.data = self._document
+
+
+class Jwks:
+    """`/.well-known/jwks.json`: the public keys that terminals seal photos to. Source: RFC 7517, section 8.5."""
+
+    def __init__(self, current: Callable[[], dict[str, object]]) -> None:
+        self._current = current
+
+    def on_get(self, _request: falcon.Request, response: falcon.Response) -> None:
+        """The keys as they are now.
+
+        Raises:
+            KeyRefused: the key store cannot be read any more.
+        """
+        response.content_type = "application/jwk-set+json"
+        response.data = json.dumps(self._current()).encode("ascii")

@@ -40,7 +40,7 @@ def read_request(request: falcon.Request, body_limit_bytes: int) -> Verification
     """The verification a terminal asks for.
 
     Args:
-        request: headers read, body not; its context names the sender.
+        request: headers read, body not.
         body_limit_bytes: most bytes a body may have.
 
     Raises:
@@ -57,8 +57,8 @@ def read_request(request: falcon.Request, body_limit_bytes: int) -> Verification
     reader = _READERS.get(body_type)
     if reader is None:
         raise InvalidArgument("the body's type is none of the three")
-    parameters = reader(request, length)
-    return _as_request(request.context.sender, parameters, _json_boolean if body_type == _JSON else _text_boolean)
+    as_boolean = _json_boolean if body_type == _JSON else _text_boolean
+    return _as_request(request.context.sender, reader(request, length), as_boolean)
 
 
 def _from_urlencoded(request: falcon.Request, length: int) -> Parameters:

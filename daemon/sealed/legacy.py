@@ -45,11 +45,11 @@ class LegacyKey:
 
 
 class LegacyFormat:
-    """Opens and seals photos in the legacy format."""
+    """Opens photos in the legacy format with any of its keys, and seals them with the first."""
 
-    def __init__(self, key: LegacyKey) -> None:
-        self._aead = AESGCM(key.key)
-        self._iv = key.iv
+    def __init__(self, *keys: LegacyKey) -> None:
+        self._keys = [(AESGCM(key.key), key.iv) for key in keys]
+        self.published = any(key.published for key in keys)
 
     def open(self, text: str) -> bytearray:
         """The photo's bytes, in a buffer that the caller wipes.
@@ -66,16 +66,24 @@ class LegacyFormat:
         if len(sealed) < TAG_BYTES:
             raise SealedPhotoRefused
         plain = bytearray(len(sealed) - TAG_BYTES)
-        try:
-            self._aead.decrypt_into(self._iv, sealed, None, plain)
-        except InvalidTag:
-            wipe(plain)  # decrypt_into writes before it knows that the tag is wrong
-            raise SealedPhotoRefused from None
-        return plain
+        for aead, iv in self._keys:
+            if _opens(aead, iv, sealed, plain):
+                return plain
+        raise SealedPhotoRefused
 
     def seal(self, photo: bytes) -> str:
         """What a terminal sends for a photo."""
-        return pybase64.b64encode(self._aead.encrypt(self._iv, photo, None)).decode("ascii")
+        aead, iv = self._keys[0]
+        return pybase64.b64encode(aead.encrypt(iv, photo, None)).decode("ascii")
+
+
+def _opens(aead: AESGCM, iv: bytes, sealed: bytes, plain: bytearray) -> bool:
+    try:
+        aead.decrypt_into(iv, sealed, None, plain)
+    except InvalidTag:
+        wipe(plain)  # decrypt_into writes before it knows that the tag is wrong
+        return False
+    return True
 
 
 def _from_base64(text: str) -> bytes:

@@ -1,76 +1,58 @@
-"""Opens a sealed photo for as long as it takes to decode it, and wipes it whatever happens."""
+"""Step 1: opens a sealed photo of any format that is turned on, with the keys that open now."""
 
 from __future__ import annotations
 
-from types import TracebackType
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from daemon.errors import KeyRefused
-from daemon.sealed.legacy import LegacyFormat, LegacyKey, wipe
+from daemon.config import Sealed
+from daemon.errors import SealedPhotoRefused
+from daemon.records import Sender
+from daemon.sealed.buffers import PlainPhoto
+from daemon.sealed.keyring import KeyRing
+from daemon.sealed.keys import OpeningKey
+
+_JWE_MARK = "."
+"""Stands in every JWE and in no base64. Source: RFC 7516, section 3.1; RFC 4648, section 4."""
 
 
-class SealedFormat(Protocol):
-    """One way of sealing a photo."""
+class Jwe(Protocol):
+    """The JWE format; `daemon.sealed.jwe` has the real one."""
 
-    def open(self, text: str) -> bytearray:
-        """The photo's bytes in a buffer the caller wipes; raises as `LegacyFormat.open` does."""
-
-
-class PlainPhoto:
-    """An opened photo: a block in which its bytes can be read, and after which they are zeros."""
-
-    def __init__(self, buffer: bytearray) -> None:
-        self._buffer = buffer
-
-    def __enter__(self) -> memoryview:
-        return memoryview(self._buffer).toreadonly()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        wipe(self._buffer)
-
-    def __repr__(self) -> str:
-        return f"PlainPhoto({len(self._buffer)} bytes)"
+    def open(self, text: str, keys: Mapping[str, OpeningKey], sender: str) -> bytearray:
+        """The photo's bytes in a buffer the caller wipes; SealedPhotoRefused whatever is wrong."""
 
 
 class Opener:
-    """Step 1: sealed photo text to photo bytes.
+    """Step 1 of the pipeline.
 
-    Attributes:
-        warnings: what a technician should know of the formats in use, for doctor and the log at start.
+    Args:
+        settings: which formats open.
+        jwe: the JWE format.
+        ring: gives the keys as they are now.
     """
 
-    def __init__(self, sealed_format: SealedFormat, warnings: tuple[str, ...]) -> None:
-        self._format = sealed_format
-        self.warnings = warnings
+    def __init__(self, settings: Sealed, jwe: Jwe, ring: Callable[[], KeyRing]) -> None:
+        self._settings = settings
+        self._jwe = jwe
+        self._ring = ring
 
-    def open(self, text: str) -> PlainPhoto:
+    def open(self, text: str, sender: Sender) -> PlainPhoto:
         """The photo's bytes, for the length of a `with` block.
 
         Args:
             text: the sealed photo.
+            sender: the terminal that sealed it.
 
         Raises:
-            InvalidArgument: the text is not in the format.
+            InvalidArgument: the text is not in a format.
             SealedPhotoRefused: it does not open, whatever the reason.
+            KeyRefused: the key store cannot be read any more.
+            TryLater: too many photos to remember (sealed.freshness).
         """
-        return PlainPhoto(self._format.open(text))
-
-
-def legacy_opener(key: LegacyKey, allow_published: bool) -> Opener:
-    """An opener for the legacy format.
-
-    Raises:
-        KeyRefused: the key is the published one and the configuration does not allow it.
-    """
-    warnings = ["legacy format in use: its fixed IV protects photos weakly"]
-    if key.published:
-        if not allow_published:
-            raise KeyRefused(
-                "the legacy key or IV is the one that the vendor's manual prints: anyone can open the photos",
-                "Give the installation its own key, in sealed.legacy_key; only for trying things out set "
-                "sealed.allow_published_key: true.",
-            )
-        warnings.append("published default key in use: anyone who can read the network can open the photos")
-    return Opener(LegacyFormat(key), tuple(warnings))
+        ring = self._ring()
+        if _JWE_MARK in text and self._settings.jwe:
+            return PlainPhoto(self._jwe.open(text, ring.opening(), sender.name))
+        if self._settings.legacy and sender.legacy:
+            return PlainPhoto(ring.legacy().open(text))
+        raise SealedPhotoRefused

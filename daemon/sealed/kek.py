@@ -1,0 +1,117 @@
+"""The key-encryption key (KEK): what the key store is sealed with, wherever it is kept.
+
+Two may be there at once, the one in use and the next one: the store tells by opening which of them it is sealed with,
+so that a rotation is one atomic replacement of the store.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from daemon.config import KekSource, Keys
+from daemon.errors import KeyRefused
+from daemon.sealed.token import token_keks
+
+KEK_BYTES = 32
+NONCE_BYTES = 12
+"""AES-256-GCM. Source: NIST SP 800-38D, section 8.2.2: a random nonce of 96 bits."""
+
+NEXT = "-next"
+"""Behind the name of the KEK that a rotation goes to."""
+
+CREDENTIALS = "CREDENTIALS_DIRECTORY"
+"""Environment variable. Source: systemd.exec(5), "Credentials"."""
+
+
+class Kek(Protocol):
+    """A key that seals others; it may be inside a token that never gives it away."""
+
+    def seal(self, plain: bytes, associated: bytes) -> bytes:
+        """Nonce, ciphertext and tag of AES-256-GCM."""
+
+    def open(self, sealed: bytes, associated: bytes) -> bytes | None:
+        """What was sealed; None where it was not sealed with this key, or was changed since."""
+
+
+class AesKek:
+    """A KEK that is in memory.
+
+    Raises:
+        KeyRefused: it has not 32 bytes.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        if len(key) != KEK_BYTES:
+            raise KeyRefused(
+                f"the key-encryption key has {len(key)} bytes; expected {KEK_BYTES}", "Restore it from where it came."
+            )
+        self._aead = AESGCM(key)
+
+    def seal(self, plain: bytes, associated: bytes) -> bytes:
+        """See Kek."""
+        nonce = os.urandom(NONCE_BYTES)
+        return nonce + self._aead.encrypt(nonce, plain, associated)
+
+    def open(self, sealed: bytes, associated: bytes) -> bytes | None:
+        """See Kek."""
+        try:
+            return self._aead.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], associated)
+        except (InvalidTag, ValueError):  # ValueError: shorter than a nonce
+            return None
+
+
+def load_keks(settings: Keys, environment: Mapping[str, str]) -> tuple[Kek, ...]:
+    """The KEK in use and, during a rotation, the next one.
+
+    Args:
+        settings: where they are.
+        environment: of the process; systemd names the folder of credentials there.
+
+    Raises:
+        KeyRefused: there is none, it is malformed, or others can read it.
+    """
+    if settings.kek is KekSource.PKCS11:
+        assert settings.pkcs11 is not None  # the configuration's own check
+        return token_keks(settings.pkcs11, (settings.pkcs11.key, settings.pkcs11.key + NEXT))
+    return keks_of_files(settings, environment)
+
+
+def keks_of_files(settings: Keys, environment: Mapping[str, str]) -> tuple[Kek, ...]:
+    """The same, for the sources that are files.
+
+    Raises:
+        KeyRefused: see `load_keks`.
+    """
+    if settings.kek is KekSource.FILE:
+        assert settings.file is not None  # the configuration's own check
+        path, remedy = settings.file, "Run: fvctl keys init"
+    else:
+        folder = environment.get(CREDENTIALS, "")
+        path = Path(folder) / settings.credential
+        remedy = (
+            f"Run: fvctl keys init; and start the daemon by its unit, which hands over {settings.credential} by "
+            f"LoadCredentialEncrypted= (systemd 250 and newer) or LoadCredential="
+        )
+        if not folder:
+            raise KeyRefused(f"no credentials were handed over: {CREDENTIALS} is not set", remedy)
+    found = [_read(name, remedy) for name in (path, path.with_name(path.name + NEXT)) if name.exists()]
+    if not found:
+        raise KeyRefused(f"the key-encryption key is missing: {path}", remedy)
+    return tuple(found)
+
+
+def _read(path: Path, remedy: str) -> Kek:
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & 0o077:
+            raise KeyRefused(f"{path} has mode {mode:04o}: others than its owner may read it", f"chmod 600 {path}")
+        return AesKek(path.read_bytes())
+    except OSError as error:
+        raise KeyRefused(f"the key-encryption key cannot be read: {path}: {error.strerror}", remedy) from None

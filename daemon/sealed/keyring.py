@@ -1,0 +1,91 @@
+"""The keys that open photos now, taken from the store: what step 1 holds, and what terminals may fetch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from datetime import date
+from typing import Any
+
+from daemon.config import Config, Sealed
+from daemon.errors import KeyRefused
+from daemon.sealed.kek import load_keks
+from daemon.sealed.keys import OPENING_STATES, PUBLISHED_KINDS, KeyKind, KeyState, OpeningKey, jwk_set, public_jwk
+from daemon.sealed.keystore import KeyRecord, open_store
+from daemon.sealed.legacy import LegacyFormat, LegacyKey
+
+Today = Callable[[], date]
+"""The date in UTC."""
+
+LEGACY_WARNING = "legacy format in use: its fixed IV protects photos weakly"
+PUBLISHED_WARNING = "published default key in use: anyone who can read the network can open the photos"
+
+_JWE_KINDS = (*PUBLISHED_KINDS, KeyKind.DIRECT)
+
+
+class KeyRing:
+    """All keys in a state that opens, as of one reading of the store.
+
+    Args:
+        held: records and keys, in the store's order.
+        today: a key opens up to and including the day it expires.
+    """
+
+    def __init__(self, held: list[tuple[KeyRecord, OpeningKey]], today: Today) -> None:
+        self._held = held
+        self._today = today
+
+    def opening(self) -> dict[str, OpeningKey]:
+        """The keys that open now, by key id."""
+        return {key.kid: key for record, key in self._held if self._lives(record)}
+
+    def legacy(self) -> LegacyFormat:
+        """The legacy format with every key of its kind that opens now; those that are active come first."""
+        keys = sorted(
+            ((record, key) for record, key in self._held if key.kind is KeyKind.LEGACY and self._lives(record)),
+            key=lambda pair: pair[0].state is not KeyState.ACTIVE,
+        )
+        return LegacyFormat(*(LegacyKey.of(bytes(key.secret)) for _, key in keys if isinstance(key.secret, bytes)))
+
+    def jwks(self) -> dict[str, Any]:
+        """The public halves of all active keys as a JWK set, the newest first."""
+        active = [
+            (record.created_utc, public_jwk(key.kid, key.kind, key.secret))
+            for record, key in self._held
+            if record.state is KeyState.ACTIVE and key.kind in PUBLISHED_KINDS and self._lives(record)
+        ]
+        return jwk_set([jwk for _, jwk in sorted(active, key=lambda pair: pair[0], reverse=True) if jwk])
+
+    def warnings(self, settings: Sealed) -> tuple[str, ...]:
+        """What a technician should know of the formats in use, for doctor, the log and a metric."""
+        if not settings.legacy:
+            return ()
+        return (LEGACY_WARNING, PUBLISHED_WARNING) if self.legacy().published else (LEGACY_WARNING,)
+
+    def _lives(self, record: KeyRecord) -> bool:
+        return record.expires is None or self._today() <= record.expires
+
+
+def load_ring(config: Config, today: Today, environment: Mapping[str, str] = os.environ) -> KeyRing:
+    """The ring of the configured store.
+
+    Raises:
+        KeyRefused: the KEK or the store is refused, a format that is turned on has no key that opens, or the
+            published key is in use without being allowed.
+    """
+    store = open_store(config.keys.store, load_keks(config.keys, environment))
+    ring = KeyRing(store.opened(OPENING_STATES), today)
+    kinds = {key.kind for key in ring.opening().values()}
+    if config.sealed.jwe and kinds.isdisjoint(_JWE_KINDS):
+        raise KeyRefused("sealed.jwe is on, and no key opens it", "Run: fvctl keys add --activate")
+    if config.sealed.legacy and KeyKind.LEGACY not in kinds:
+        raise KeyRefused(
+            "sealed.legacy is on, and no key opens it", "Run: fvctl keys add --kind legacy --activate; or turn it off."
+        )
+    if config.sealed.legacy and ring.legacy().published and not config.sealed.allow_published_key:
+        raise KeyRefused(
+            "the legacy key or IV is the one that the vendor's manual prints: anyone can open the photos",
+            "Give the installation its own key: fvctl keys add --kind legacy --activate, and destroy the published "
+            "one; only for trying things out set sealed.allow_published_key: true.",
+        )
+    return ring
