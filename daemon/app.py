@@ -32,6 +32,7 @@ from daemon.sealed.jwe import JweFormat
 from daemon.sealed.keyring import KeyRing, load_ring
 from daemon.sealed.keystore import STORE_FILE
 from daemon.sealed.opener import Opener
+from daemon.tls import make_tls
 from daemon.watched import Watched
 
 WsgiApp = falcon.App[falcon.Request, falcon.Response]
@@ -142,9 +143,11 @@ def create_app(config: Config, journal: Journal) -> WsgiApp:
     networks = load_networks(config.inference)
     stages = make_stages(config, networks, make_opener(config, ring))
 
+    tls = make_tls(config, lambda _fault: None)  # gunicorn's own instance reports
+
     def warnings() -> tuple[str, ...]:
-        """Weaknesses in use, as of the keys that are held now."""
-        return ring.kept().warnings(config.sealed)
+        """Weaknesses in use, as of the keys and certificates that are held now."""
+        return (*ring.kept().warnings(config.sealed), *(tls.warnings() if tls else ()))
 
     metrics = Metrics(warnings)
     for warning in warnings():
