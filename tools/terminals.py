@@ -189,7 +189,7 @@ def _subject(text: str) -> str:
 
 
 def _matching(pattern: str, text: str, expected: str) -> str:
-    if not re.match(pattern, text):
+    if not re.fullmatch(pattern, text):
         raise argparse.ArgumentTypeError(f"{text!r}: expected {expected}")
     return text
 

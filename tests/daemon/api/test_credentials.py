@@ -1,29 +1,52 @@
-"""Which terminal is calling, and how often it may."""
+"""Which terminal is calling, by token, by certificate, or because all are one."""
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
-from contextlib import suppress
+from datetime import date, datetime, timezone
 from pathlib import Path
 
 import pytest
-import yaml
-from hypothesis import given
-from hypothesis import strategies as st
 
-from daemon.api.credentials import ANYONE, Credentials, RateLimit, TerminalRecord, load_credentials, token_hash
-from daemon.config import Authentication, Terminals
-from daemon.errors import ConfigurationRefused, RateLimited, UnknownTerminal
+from daemon.api.certificate import ShownCertificate
+from daemon.api.credentials import ANYONE, UNREADABLE, Credentials, today_utc, token_hash
+from daemon.api.registry import TerminalRecord
+from daemon.config import Authentication
+from daemon.errors import ConfigurationRefused, UnknownTerminal
+from tests.terminals import certificate_proof, registry_of, subject_proof, terminal, token_proof
+from tools.registry import store
 
-SALT = "00112233445566778899aabbccddeeff"
+TODAY = date(2026, 11, 25)
+BY_TOKEN = (
+    terminal("counter-1", token_proof("token-one")),
+    terminal("counter-2", token_proof("token-two")),
+    terminal("till-1", certificate_proof("ab" * 32)),
+)
+BY_CERTIFICATE = (
+    terminal("till-1", certificate_proof("ab" * 32)),
+    terminal("till-2", subject_proof("Till-2.branch.example")),
+    terminal("counter-1", token_proof("token-one")),
+)
 
 
-def _record(name: str, token: str) -> TerminalRecord:
-    return TerminalRecord(name, SALT, hashlib.sha256(bytes.fromhex(SALT) + token.encode()).hexdigest())
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "terminals.yaml"
 
 
-KNOWN = Credentials((_record("counter-1", "token-one"), _record("counter-2", "token-two")))
+def _credentials(path: Path, authentication: Authentication, *terminals: TerminalRecord) -> Credentials:
+    return Credentials(authentication, registry_of(path, *terminals), lambda: TODAY)
+
+
+@pytest.fixture
+def tokens(path: Path) -> Credentials:
+    """Terminals show a token."""
+    return _credentials(path, Authentication.BEARER, *BY_TOKEN)
+
+
+@pytest.fixture
+def certificates(path: Path) -> Credentials:
+    """Terminals show a certificate."""
+    return _credentials(path, Authentication.MUTUAL_TLS, *BY_CERTIFICATE)
 
 
 def test_a_token_hash_is_sha256_of_salt_and_token() -> None:
@@ -31,14 +54,19 @@ def test_a_token_hash_is_sha256_of_salt_and_token() -> None:
     assert token_hash("6162", "c") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
+def test_today_is_the_date_in_utc() -> None:
+    before = datetime.now(timezone.utc).date()
+    assert before <= today_utc() <= datetime.now(timezone.utc).date()
+
+
 @pytest.mark.parametrize(("token", "name"), [("token-one", "counter-1"), ("token-two", "counter-2")])
-def test_a_known_token_names_its_terminal(token: str, name: str) -> None:
-    assert KNOWN.terminal(f"Bearer {token}") == name
+def test_a_known_token_names_its_terminal(tokens: Credentials, token: str, name: str) -> None:
+    assert tokens.sender(f"Bearer {token}", None).name == name
 
 
 @pytest.mark.parametrize("scheme", ["bearer", "BEARER", "Bearer"])
-def test_the_scheme_is_read_in_any_case(scheme: str) -> None:
-    assert KNOWN.terminal(f"{scheme} token-one") == "counter-1"
+def test_the_scheme_is_read_in_any_case(tokens: Credentials, scheme: str) -> None:
+    assert tokens.sender(f"{scheme} token-one", None).name == "counter-1"
 
 
 @pytest.mark.parametrize(
@@ -55,144 +83,102 @@ def test_the_scheme_is_read_in_any_case(scheme: str) -> None:
         "Bearer token-one ",
         "Bearer  token-one",
         "Bearer t\xf6ken",
-        f"Bearer {_record('counter-1', 'token-one').token_sha256}",
+        f"Bearer {token_proof('token-one').token_sha256}",
     ],
 )
-def test_anything_else_is_an_unknown_terminal(authorization: str | None) -> None:
+def test_any_other_header_is_an_unknown_terminal(tokens: Credentials, authorization: str | None) -> None:
     with pytest.raises(UnknownTerminal):
-        KNOWN.terminal(authorization)
+        tokens.sender(authorization, None)
 
 
-def test_an_empty_token_is_unknown_even_where_its_hash_is_in_the_file() -> None:
+def test_an_empty_token_is_unknown_even_where_its_hash_is_in_the_file(path: Path) -> None:
+    careless = _credentials(path, Authentication.BEARER, terminal("careless", token_proof("")))
     with pytest.raises(UnknownTerminal):
-        Credentials((_record("careless", ""),)).terminal("Bearer ")
+        careless.sender("Bearer ", None)
 
 
-def test_without_any_terminal_in_the_file_nobody_is_known() -> None:
-    with pytest.raises(UnknownTerminal):
-        Credentials(()).terminal("Bearer token-one")
+def test_a_certificate_is_known_by_its_hash(certificates: Credentials) -> None:
+    assert certificates.sender(None, ShownCertificate("ab" * 32, ())).name == "till-1"
 
 
-def test_where_terminals_are_not_authenticated_all_callers_are_one() -> None:
-    assert Credentials(None).terminal(None) == Credentials(None).terminal("Bearer x") == ANYONE
-
-
-def _settings(tokens: Path | None, requests_per_minute: int = 60, burst: int = 3) -> Terminals:
-    kind = Authentication.NONE if tokens is None else Authentication.BEARER
-    return Terminals(kind, tokens, requests_per_minute, burst)
-
-
-def _token_file(tmp_path: Path, **changes: object) -> Path:
-    path = tmp_path / "tokens.yaml"
-    record = dataclasses.asdict(_record("counter-1", "token-one")) | changes
-    path.write_text(yaml.safe_dump({"terminals": [record]}))
-    return path
-
-
-def test_the_terminals_of_the_file_are_known(tmp_path: Path) -> None:
-    assert load_credentials(_settings(_token_file(tmp_path))).terminal("Bearer token-one") == "counter-1"
-
-
-def test_no_file_is_read_where_terminals_are_not_authenticated() -> None:
-    assert load_credentials(_settings(None)).terminal(None) == ANYONE
-
-
-def test_without_a_token_file_nobody_is_let_in() -> None:
-    with pytest.raises(ConfigurationRefused):
-        load_credentials(dataclasses.replace(_settings(None), authentication=Authentication.BEARER))
+@pytest.mark.parametrize("names", [("till-2.branch.example",), ("other.example", "till-2.branch.example")])
+def test_a_certificate_of_the_branch_is_known_by_its_name(certificates: Credentials, names: tuple[str, ...]) -> None:
+    assert certificates.sender(None, ShownCertificate("cd" * 32, names)).name == "till-2"
 
 
 @pytest.mark.parametrize(
-    "changes",
+    "certificate",
     [
-        {"salt": "short"},
-        {"salt": "0" * 31},
-        {"salt": "0" * 33},
-        {"token_sha256": "G" * 64},
-        {"token_sha256": "0" * 63},
-        {"token": "in plain"},
+        None,
+        ShownCertificate("cd" * 32, ()),
+        ShownCertificate("cd" * 32, ("till-1",)),
+        ShownCertificate("cd" * 32, ("*.branch.example", "branch.example", "till-2.branch.example.org")),
     ],
 )
-def test_a_malformed_terminal_is_refused_when_the_file_is_read(tmp_path: Path, changes: dict[str, object]) -> None:
-    with pytest.raises(ConfigurationRefused):
-        load_credentials(_settings(_token_file(tmp_path, **changes)))
+def test_any_other_certificate_is_an_unknown_terminal(
+    certificates: Credentials, certificate: ShownCertificate | None
+) -> None:
+    with pytest.raises(UnknownTerminal):
+        certificates.sender(None, certificate)
 
 
-def test_a_token_that_was_put_into_the_file_is_not_repeated(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationRefused) as refused:
-        load_credentials(_settings(_token_file(tmp_path, token="a-token-in-plain")))
-    assert "a-token-in-plain" not in str(refused.value)
+def test_a_token_does_not_count_where_certificates_are_asked_for(certificates: Credentials) -> None:
+    with pytest.raises(UnknownTerminal):
+        certificates.sender("Bearer token-one", None)
 
 
-def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationRefused):
-        load_credentials(_settings(tmp_path / "absent.yaml"))
+def test_a_certificate_does_not_count_where_tokens_are_asked_for(tokens: Credentials) -> None:
+    with pytest.raises(UnknownTerminal):
+        tokens.sender(None, ShownCertificate("ab" * 32, ()))
 
 
-class Clock:
-    """A clock that a test moves, in seconds."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+@pytest.mark.parametrize("authentication", [Authentication.BEARER, Authentication.MUTUAL_TLS])
+def test_without_any_terminal_in_the_file_nobody_is_known(path: Path, authentication: Authentication) -> None:
+    with pytest.raises(UnknownTerminal):
+        _credentials(path, authentication).sender("Bearer token-one", ShownCertificate("ab" * 32, ("a",)))
 
 
-def _taken(limit: RateLimit, terminal: str = "counter-1") -> int:
-    """How many requests are allowed in a row; at most 100."""
-    count = 0
-    with suppress(RateLimited):
-        while count < 100:
-            limit.take(terminal)
-            count += 1
-    return count
+def test_where_terminals_are_not_authenticated_all_callers_are_one() -> None:
+    open_to_all = Credentials(Authentication.NONE, None, lambda: TODAY)
+    assert open_to_all.sender(None, None) == open_to_all.sender("Bearer x", None) == ANYONE
+    assert open_to_all.challenge is None
+    assert open_to_all.reasons() == []
 
 
-def test_a_burst_is_allowed_and_then_no_more() -> None:
-    assert _taken(RateLimit(_settings(None, burst=3), Clock())) == 3
+def test_only_who_is_to_show_a_token_is_told_so(path: Path) -> None:
+    assert _credentials(path, Authentication.BEARER).challenge == "Bearer"
+    assert _credentials(path, Authentication.MUTUAL_TLS).challenge is None
 
 
-def test_time_gives_back_what_the_rate_says() -> None:
-    clock = Clock()
-    limit = RateLimit(_settings(None, requests_per_minute=60, burst=3), clock)
-    _taken(limit)
-    clock.now += 2  # 60 a minute: two in two seconds
-    assert _taken(limit) == 2
+@pytest.mark.parametrize(
+    ("until", "opens"),
+    [(None, False), (date(2026, 11, 24), False), (date(2026, 11, 25), True), (date(2026, 11, 26), True)],
+)
+def test_the_legacy_format_opens_up_to_and_on_its_last_day(path: Path, until: date | None, opens: bool) -> None:
+    credentials = _credentials(path, Authentication.BEARER, terminal("counter-1", token_proof("token-one"), until))
+    assert credentials.sender("Bearer token-one", None).legacy is opens
 
 
-def test_time_gives_back_no_more_than_a_burst() -> None:
-    clock = Clock()
-    limit = RateLimit(_settings(None, requests_per_minute=60, burst=3), clock)
-    _taken(limit)
-    clock.now += 3600
-    assert _taken(limit) == 3
+def test_a_revoked_terminal_is_unknown_at_its_next_request(path: Path, tokens: Credentials) -> None:
+    tokens.sender("Bearer token-one", None)
+    store(path, BY_TOKEN[1:])
+    with pytest.raises(UnknownTerminal):
+        tokens.sender("Bearer token-one", None)
 
 
-def test_refused_requests_cost_nothing() -> None:
-    clock = Clock()
-    limit = RateLimit(_settings(None, requests_per_minute=60, burst=1), clock)
-    _taken(limit)
-    for _ in range(5):
-        assert _taken(limit) == 0
-    clock.now += 1
-    assert _taken(limit) == 1
+def test_an_added_terminal_is_known_at_its_first_request(path: Path, tokens: Credentials) -> None:
+    with pytest.raises(UnknownTerminal):
+        tokens.sender("Bearer token-three", None)
+    store(path, (*BY_TOKEN, terminal("counter-3", token_proof("token-three"))))
+    assert tokens.sender("Bearer token-three", None).name == "counter-3"
 
 
-def test_each_terminal_has_its_own_allowance() -> None:
-    limit = RateLimit(_settings(None, burst=3), Clock())
-    _taken(limit, "counter-1")
-    assert _taken(limit, "counter-2") == 3
-
-
-@given(st.integers(1, 10_000), st.integers(1, 5))
-def test_who_comes_back_when_told_to_is_allowed(requests_per_minute: int, burst: int) -> None:
-    clock = Clock()
-    limit = RateLimit(_settings(None, requests_per_minute, burst), clock)
-    for _ in range(burst):
-        limit.take("counter-1")
-    with pytest.raises(RateLimited) as refused:
-        limit.take("counter-1")
-    assert refused.value.retry_after_s >= 1
-    clock.now += refused.value.retry_after_s
-    limit.take("counter-1")
+def test_with_a_faulty_file_nobody_is_let_in_until_it_is_repaired(path: Path, tokens: Credentials) -> None:
+    path.write_text("terminals: [")
+    for _ in range(2):
+        with pytest.raises(ConfigurationRefused, match=r"terminals\.yaml cannot be read"):
+            tokens.sender("Bearer token-one", None)
+    assert tokens.reasons() == [UNREADABLE]
+    store(path, BY_TOKEN)
+    assert tokens.sender("Bearer token-one", None).name == "counter-1"
+    assert tokens.reasons() == []

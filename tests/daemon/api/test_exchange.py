@@ -6,20 +6,24 @@ import io
 import json
 import re
 import uuid
+from datetime import date
+from pathlib import Path
 from typing import Any
 
 import falcon
 import pytest
 from falcon import testing
 
-from daemon.api.credentials import Credentials, RateLimit, TerminalRecord, token_hash
+from daemon.api.credentials import Credentials
 from daemon.api.exchange import Exchange, Gate, new_request_id
+from daemon.api.rate_limit import RateLimit
 from daemon.audit import Journal, Metrics
 from daemon.config import Authentication, Management, Terminals
 from daemon.errors import DetectionFailed, TryLater
 from daemon.records import Step
+from tests.terminals import registry_of, terminal, token_proof
 
-SALT = "00112233445566778899aabbccddeeff"
+TODAY = date(2026, 11, 25)
 KNOWN = {"Authorization": "Bearer token-one"}
 
 
@@ -55,16 +59,26 @@ class Failing:
         raise self._error
 
 
+OPEN = Credentials(Authentication.NONE, None, lambda: TODAY)
+"""Terminals are not authenticated."""
+
+
+def _guarding(folder: Path, authentication: Authentication = Authentication.BEARER) -> Credentials:
+    """One terminal is known, by its token."""
+    registry = registry_of(folder / "terminals.yaml", terminal("counter-1", token_proof("token-one")))
+    return Credentials(authentication, registry, lambda: TODAY)
+
+
 class Site:
     """A whole application around the resources above, and what it wrote and counted."""
 
-    def __init__(self, burst: int = 100, credentials: Credentials | None = None) -> None:
+    def __init__(self, burst: int = 100, credentials: Credentials = OPEN) -> None:
         self.stream = io.StringIO()
         self.metrics = Metrics()
         exchange = Exchange(Journal(self.stream), self.metrics)
         terminals = Terminals(Authentication.NONE, None, 60, burst)
         networks = Management(("127.0.0.0/8", "::1/128"))  # type: ignore[arg-type]  # pydantic makes networks of them
-        gate = Gate(credentials or Credentials(None), RateLimit(terminals, lambda: 0.0), networks)
+        gate = Gate(credentials, RateLimit(terminals, None, lambda: 0.0), networks)
         app: falcon.App[falcon.Request, falcon.Response] = falcon.App(middleware=[exchange, gate])
         for kind in (Exception, falcon.HTTPError):
             app.add_error_handler(kind, exchange.on_error)
@@ -87,9 +101,9 @@ def site() -> Site:
 
 
 @pytest.fixture
-def guarded() -> Site:
+def guarded(tmp_path: Path) -> Site:
     """Terminals show a token."""
-    return Site(credentials=Credentials((TerminalRecord("counter-1", SALT, token_hash(SALT, "token-one")),)))
+    return Site(credentials=_guarding(tmp_path))
 
 
 def _answer(result: testing.Result) -> tuple[int, int, str]:
@@ -177,6 +191,24 @@ def test_a_missing_credential_comes_before_a_wrong_method(guarded: Site, method:
     assert result.headers["WWW-Authenticate"] == "Bearer"
 
 
+def test_who_has_no_certificate_is_not_asked_for_a_token(tmp_path: Path) -> None:
+    site = Site(credentials=_guarding(tmp_path, Authentication.MUTUAL_TLS))
+    result = site.client.simulate_post("/terminals", headers=KNOWN)
+    assert _answer(result) == (401, 1100, "invalid credential")
+    assert "WWW-Authenticate" not in result.headers
+
+
+def test_with_a_faulty_registry_the_journal_says_what_to_do(tmp_path: Path) -> None:
+    site = Site(credentials=_guarding(tmp_path))
+    (tmp_path / "terminals.yaml").chmod(0o644)
+    result = site.client.simulate_post("/terminals", headers=KNOWN)
+    assert _answer(result) == (500, 5000, "internal error")
+    (fault,) = [line for line in site.lines() if line["event"] == "fault"]
+    assert fault["request_id"] == result.json["request_id"]
+    assert "mode 0644" in fault["reason"]
+    assert fault["remedy"].startswith("chmod 600")
+
+
 def test_a_known_terminal_is_named_in_the_log(guarded: Site) -> None:
     assert guarded.client.simulate_post("/terminals", headers=KNOWN).status_code == 200
     assert guarded.lines()[0]["terminal"] == "counter-1"
@@ -196,9 +228,8 @@ def test_too_many_requests_are_refused_with_when_to_come_back() -> None:
     assert result.headers["Retry-After"] == "1"  # 60 a minute
 
 
-def test_unknown_callers_do_not_use_up_a_terminal_s_allowance() -> None:
-    record = TerminalRecord("counter-1", SALT, token_hash(SALT, "token-one"))
-    site = Site(burst=1, credentials=Credentials((record,)))
+def test_unknown_callers_do_not_use_up_a_terminal_s_allowance(tmp_path: Path) -> None:
+    site = Site(burst=1, credentials=_guarding(tmp_path))
     for _ in range(3):
         site.client.simulate_post("/terminals")
     assert site.client.simulate_post("/terminals", headers=KNOWN).status_code == 200
