@@ -18,8 +18,9 @@ from pathlib import Path
 import yaml
 
 from daemon.api.credentials import NAME_PATTERN, TerminalFile, TerminalRecord, token_hash
-from daemon.config import load_config, read_yaml
+from daemon.config import load_config
 from daemon.errors import ConfigurationRefused
+from daemon.yaml_file import read_yaml
 from tools.console import OK, show, show_rows
 
 _TOKEN_BYTES = 32

@@ -16,9 +16,10 @@ from typing import Annotated
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from daemon.config import STRICT, Authentication, Terminals, read_yaml
+from daemon.config import Authentication, Terminals
 from daemon.errors import ConfigurationRefused, RateLimited, UnknownTerminal
 from daemon.manifest import Sha256
+from daemon.yaml_file import STRICT, read_yaml
 
 ANYONE = "anyone"
 """Name of the one terminal where terminals are not authenticated."""
