@@ -13,10 +13,10 @@ The map, from the socket down. A module imports downward only; siblings never im
     photo                    2 decode    photo bytes -> RGB pixels
     face/                    3 detect, 4 align, 5 embed, 6 quality
     score/                   7 compare, 8 calibrate
-    inference  audit         engines on an accelerator; logs, metrics, step times
-    config  manifest  records  structure  watched
+    inference  audit  tls    engines on an accelerator; logs, metrics, step times; how connections are protected
+    config  manifest  records  structure  watched  private
                              what a site says, what a network says, what stages hand over, what a file is made of,
-                             what is made again when its files changed
+                             what is made again when its files changed, what its owner alone may read
     yaml_file                YAML files as checked records
     errors                   everything that can go wrong, as a tree
 """

@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from datetime import date, datetime, timezone
 
 import cv2
 import falcon
 
 from daemon.api.admission import Turnstile
-from daemon.api.credentials import RateLimit, load_credentials
+from daemon.api.credentials import Credentials, today_utc
 from daemon.api.exchange import Exchange, Gate
 from daemon.api.health import JWKS_PATH, Alive, Exposition, Jwks, OpenApi, Ready
+from daemon.api.rate_limit import RateLimit
+from daemon.api.registry import watch_registry
 from daemon.api.verification import PATH, Verification
 from daemon.audit import Journal, Metrics
 from daemon.config import Config, Inference
@@ -31,6 +32,7 @@ from daemon.sealed.jwe import JweFormat
 from daemon.sealed.keyring import KeyRing, load_ring
 from daemon.sealed.keystore import STORE_FILE
 from daemon.sealed.opener import Opener
+from daemon.tls import make_tls
 from daemon.watched import Watched
 
 WsgiApp = falcon.App[falcon.Request, falcon.Response]
@@ -102,7 +104,7 @@ def watched_ring(config: Config) -> Watched[KeyRing]:
     Raises:
         KeyRefused: see `load_ring`.
     """
-    return Watched([config.keys.store / STORE_FILE], lambda: load_ring(config, _today))
+    return Watched([config.keys.store / STORE_FILE], lambda: load_ring(config, today_utc))
 
 
 def make_opener(config: Config, ring: Watched[KeyRing]) -> Opener:
@@ -110,10 +112,6 @@ def make_opener(config: Config, ring: Watched[KeyRing]) -> Opener:
     freshness = config.sealed.freshness
     memory = FreshPhotos(freshness, time.time) if freshness else None
     return Opener(config.sealed, JweFormat(memory), ring.current)
-
-
-def _today() -> date:
-    return datetime.now(timezone.utc).date()
 
 
 def make_stages(config: Config, networks: Networks, opener: Opener) -> Stages:
@@ -145,35 +143,39 @@ def create_app(config: Config, journal: Journal) -> WsgiApp:
     networks = load_networks(config.inference)
     stages = make_stages(config, networks, make_opener(config, ring))
 
+    tls = make_tls(config, lambda _fault: None)  # gunicorn's own instance reports
+
     def warnings() -> tuple[str, ...]:
-        """Weaknesses in use, as of the keys that are held now."""
-        return ring.kept().warnings(config.sealed)
+        """Weaknesses in use, as of the keys and certificates that are held now."""
+        return (*ring.kept().warnings(config.sealed), *(tls.warnings() if tls else ()))
 
     metrics = Metrics(warnings)
     for warning in warnings():
         journal.write("warning", reason=warning)
     pipeline = Pipeline(stages, ThreadPoolExecutor(config.admission.running, "photo-two"))
     exchange = Exchange(journal, metrics)
-    gate = Gate(load_credentials(config.terminals), RateLimit(config.terminals, time.monotonic), config.management)
+    registry = watch_registry(config.terminals)
+    credentials = Credentials(config.terminals.authentication, registry, today_utc)
+    gate = Gate(credentials, RateLimit(config.terminals, registry, time.monotonic), config.management)
     app: WsgiApp = falcon.App(middleware=[exchange, gate])
     for kind in (Exception, falcon.HTTPError):  # falcon's own handler for the second would win over one for the first
         app.add_error_handler(kind, exchange.on_error)
     turnstile = Turnstile(config.admission, time.monotonic)
     app.add_route(PATH, Verification(pipeline, turnstile, config.server.body_limit_bytes))
     app.add_route("/healthz", Alive())
-    app.add_route("/readyz", _readiness(networks, ring))
+    app.add_route("/readyz", _readiness(networks, ring, credentials))
     app.add_route("/metrics", Exposition(metrics))
     app.add_route("/openapi.yaml", OpenApi())
     app.add_route(JWKS_PATH, Jwks(lambda: ring.current().jwks()))
     return app
 
 
-def _readiness(networks: Networks, ring: Watched[KeyRing]) -> Ready:
+def _readiness(networks: Networks, ring: Watched[KeyRing], credentials: Credentials) -> Ready:
     loaded = (networks.detection, networks.recognition)
 
     def reasons() -> list[str]:
         """Why the device does not serve."""
         failed = [f"engine_failed:{network.manifest.name}" for network in loaded if not network.works()]
-        return failed + (["keys_unreadable"] if ring.fault() else [])
+        return [*failed, *(["keys_unreadable"] if ring.fault() else []), *credentials.reasons()]
 
     return Ready(reasons, {network.manifest.name: network.accelerator.value for network in loaded})

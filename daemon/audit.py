@@ -101,11 +101,15 @@ class Journal:
         self.write("start_refused", error=type(error).__name__, reason=str(error.args[0]), remedy=error.remedy)
 
     def fault(self, error: BaseException, request_id: str) -> None:
-        """A bug: the error's class and where it happened. Its text may quote what was sent, so it is left out."""
+        """A fault of the device: the error's class, where it happened, and what to do where we know it.
+
+        The text of an error that is not ours may quote what was sent, so it is left out.
+        """
         frames = [
             f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
         ]
-        self.write("fault", request_id=request_id, error=type(error).__name__, frames=frames)
+        known = {"reason": str(error.args[0]), "remedy": error.remedy} if isinstance(error, DeviceError) else {}
+        self.write("fault", request_id=request_id, error=type(error).__name__, frames=frames, **known)
 
 
 class _Warnings(Collector):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import resource
 import socket
+import ssl
 import sys
 import time
 from contextlib import suppress
@@ -20,8 +21,9 @@ from gunicorn.workers.gthread import ThreadWorker
 from daemon.api.exchange import new_request_id
 from daemon.api.responses import INTERNAL_ERROR, LENGTH_REQUIRED, Answer, answer_to, raw_answer
 from daemon.audit import Journal
-from daemon.config import Config, Server, config_path, load_config
-from daemon.errors import ConfigurationRefused, InvalidArgument
+from daemon.config import Config, config_path, load_config
+from daemon.errors import ConfigurationRefused, DeviceError, InvalidArgument
+from daemon.tls import make_tls
 
 _LOAD_REFUSED = 4
 """Exit status for a configuration that must not be served. Source: gunicorn's arbiter, `APP_LOAD_ERROR`."""
@@ -49,14 +51,23 @@ class ContractWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
     def notify(self) -> None:
         """Once a second: no more reading from who has not sent a whole request in time.
 
-        A request that has arrived is not harmed: its answer is still sent.
+        A request that has arrived is not harmed: its answer is still sent. A TLS handshake counts as part of the
+        request.
         """
         super().notify()
         latest_s = time.monotonic() - _CONFIG.server.receive_s
         for conn, began_s in list(self._began_s.items()):
             if began_s < latest_s:
                 with suppress(OSError):  # it has gone already
-                    conn.sock.shutdown(socket.SHUT_RD)
+                    # Not SSLSocket's own: that one would send what follows, the answer, in plain text.
+                    socket.socket.shutdown(conn.sock, socket.SHUT_RD)
+
+    def finish_request(self, conn: Any, fs: Any) -> None:  # noqa: ANN401 - gunicorn's TConn and a Future
+        """See ThreadWorker, which would count a connection twice that ended inside its handshake."""
+        if conn.sock.fileno() < 0:
+            self.nr_conns -= 1
+        else:
+            super().finish_request(conn, fs)
 
     def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:  # noqa: ANN401 - gunicorn's TConn
         try:
@@ -65,7 +76,11 @@ class ContractWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
             return False
 
     def handle_error(self, _req: object, client: socket.socket, _addr: object, exc: BaseException) -> None:
-        """Answer a request that never reached the application."""
+        """Answer a request that never reached the application; a peer that speaks no TLS gets no answer."""
+        if isinstance(exc, ssl.SSLError):
+            seen = getattr(exc, "verify_message", None) or exc.reason
+            Journal().write("tls_failed", error=type(exc).__name__, reason=seen)
+            return
         answer, request_id = _answer_to_http(exc), new_request_id()
         Journal().write(
             "malformed_request", request_id=request_id, status=answer.status, code=answer.code, error=type(exc).__name__
@@ -96,9 +111,10 @@ def post_fork(_server: Any, worker: Any) -> None:  # noqa: ANN401 - gunicorn's A
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
-def _settings(server: Server) -> dict[str, Any]:
+def _settings(config: Config) -> dict[str, Any]:
     """What this product sets, by gunicorn's names."""
-    return {
+    server = config.server
+    return _tls_settings(config) | {
         "bind": list(server.bind),
         "threads": server.threads,
         "keepalive": server.keepalive_s,
@@ -114,13 +130,31 @@ def _settings(server: Server) -> dict[str, Any]:
     }
 
 
-def _configuration() -> Config:
+def _report(fault: DeviceError) -> None:
+    Journal().write("warning", error=type(fault).__name__, reason=str(fault.args[0]), remedy=fault.remedy)
+
+
+def _tls_settings(config: Config) -> dict[str, Any]:
+    tls, files = make_tls(config, _report), config.server.tls
+    if tls is None or files is None:
+        return {}
+    return {
+        "certfile": str(files.certificate),
+        "keyfile": str(files.key),
+        "ssl_context": lambda _config, _default: tls.context(),
+        # The handshake belongs to the thread that serves the connection, where `notify` watches over it.
+        "do_handshake_on_connect": False,
+    }
+
+
+def _configured() -> tuple[Config, dict[str, Any]]:
     try:
-        return load_config(config_path(os.environ))
+        config = load_config(config_path(os.environ))
+        return config, _settings(config)
     except ConfigurationRefused as error:
         Journal().start_refused(error)
         raise SystemExit(_LOAD_REFUSED) from None
 
 
-_CONFIG = _configuration()
-globals().update(_settings(_CONFIG.server))
+_CONFIG, _SETTINGS = _configured()
+globals().update(_SETTINGS)

@@ -1,6 +1,6 @@
-"""Which terminal is calling, and how often it may.
+"""Which terminal is calling.
 
-A terminal shows a bearer token; the device keeps a salted hash of it only. Where terminals are not authenticated
+A terminal shows a bearer token or a certificate, as the configuration says. Where terminals are not authenticated
 (loopback only), all callers are one terminal.
 """
 
@@ -8,43 +8,28 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import math
-import threading
 from collections.abc import Callable
-from typing import Annotated
+from datetime import date, datetime, timezone
 
-from pydantic import Field
-from pydantic.dataclasses import dataclass
+from daemon.api.certificate import ShownCertificate
+from daemon.api.registry import CertificateProof, Registry, SubjectProof, TerminalRecord, TokenProof
+from daemon.config import Authentication
+from daemon.errors import UnknownTerminal
+from daemon.records import Sender
+from daemon.watched import Watched
 
-from daemon.config import Authentication, Terminals
-from daemon.errors import ConfigurationRefused, RateLimited, UnknownTerminal
-from daemon.manifest import Sha256
-from daemon.yaml_file import STRICT, read_yaml
+ANYONE = Sender("anyone", legacy=True)
+"""The one terminal where terminals are not authenticated; whether the legacy format opens is `sealed.legacy` alone."""
 
-ANYONE = "anyone"
-"""Name of the one terminal where terminals are not authenticated."""
+UNREADABLE = "terminals_unreadable"
+"""Reason id for /readyz: the registry cannot be read as it is now, and nobody is let in."""
 
-_MINUTE_S = 60.0
 _SCHEME = "bearer "
-NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$"
-Name = Annotated[str, Field(pattern=NAME_PATTERN)]
-Salt = Annotated[str, Field(pattern=r"^([0-9a-f]{2}){16,32}$")]
 
 
-@dataclass(frozen=True, slots=True, config=STRICT)
-class TerminalRecord:
-    """One terminal: its name, and SHA-256 of salt and token. A token has 256 random bits, so one round is enough."""
-
-    name: Name
-    salt: Salt
-    token_sha256: Sha256
-
-
-@dataclass(frozen=True, slots=True, config=STRICT)
-class TerminalFile:
-    """The file that `terminals.registry` names."""
-
-    terminals: tuple[TerminalRecord, ...]
+def today_utc() -> date:
+    """Today's date in UTC, by the device's clock."""
+    return datetime.now(timezone.utc).date()
 
 
 def token_hash(salt: str, token: str) -> str:
@@ -53,72 +38,73 @@ def token_hash(salt: str, token: str) -> str:
 
 
 class Credentials:
-    """Answers who is calling; every token is compared, in constant time, whichever fits.
+    """Answers who is calling; every terminal is compared, in constant time, whichever fits.
 
     Args:
-        terminals: those that are known; None where terminals are not authenticated.
+        authentication: what terminals show.
+        registry: those that are known; None where terminals are not authenticated.
+        today: the date in UTC.
     """
 
-    def __init__(self, terminals: tuple[TerminalRecord, ...] | None) -> None:
-        self._terminals = terminals
+    def __init__(
+        self, authentication: Authentication, registry: Watched[Registry] | None, today: Callable[[], date]
+    ) -> None:
+        self._shows_token = authentication is Authentication.BEARER
+        self._registry = registry
+        self._today = today
 
-    def terminal(self, authorization: str | None) -> str:
-        """Name of the calling terminal.
+    @property
+    def challenge(self) -> str | None:
+        """Value of WWW-Authenticate for who is not known; None where no HTTP scheme would help."""
+        return "Bearer" if self._shows_token else None
+
+    def reasons(self) -> list[str]:
+        """Stable ids of why nobody is let in; none where terminals are."""
+        return [UNREADABLE] if self._registry is not None and self._registry.fault() else []
+
+    def sender(self, authorization: str | None, certificate: ShownCertificate | None) -> Sender:
+        """The calling terminal.
 
         Args:
             authorization: the Authorization header, or None where there was none.
+            certificate: what it showed in the TLS handshake, or None where it showed none.
 
         Raises:
             UnknownTerminal: terminals are authenticated and this one is not known.
+            ConfigurationRefused: the registry cannot be read as it is now.
         """
-        if self._terminals is None:
+        if self._registry is None:
             return ANYONE
-        shown = authorization or ""
-        token = shown[len(_SCHEME) :] if shown.lower().startswith(_SCHEME) else ""
-        known = [
-            record.name
-            for record in self._terminals
-            if hmac.compare_digest(token_hash(record.salt, token), record.token_sha256)
-        ]
-        if not token or not known:
+        terminals = self._registry.current().terminals
+        if self._shows_token:
+            known = _known_by_token(terminals, authorization or "")
+        else:
+            known = _known_by_certificate(terminals, certificate)
+        if not known:
             raise UnknownTerminal("no credential that this device knows")
-        return known[0]
+        until = known[0].legacy_until
+        return Sender(known[0].name, legacy=until is not None and self._today() <= until)
 
 
-def load_credentials(settings: Terminals) -> Credentials:
-    """The terminals of the configuration.
-
-    Raises:
-        ConfigurationRefused: no token file is named, or it is missing or has faults.
-    """
-    if settings.authentication is Authentication.NONE:
-        return Credentials(None)
-    if settings.registry is None:  # never fall back to letting everybody in
-        raise ConfigurationRefused("no token file is configured", "Name one in terminals.registry.")
-    return Credentials(read_yaml(settings.registry, TerminalFile, secret=True).terminals)
+def _known_by_token(terminals: tuple[TerminalRecord, ...], authorization: str) -> list[TerminalRecord]:
+    token = authorization[len(_SCHEME) :] if authorization.lower().startswith(_SCHEME) else ""
+    known = [
+        record
+        for record in terminals
+        if isinstance(record.proof, TokenProof)
+        and hmac.compare_digest(token_hash(record.proof.salt, token), record.proof.token_sha256)
+    ]
+    return known if token else []
 
 
-class RateLimit:
-    """A token bucket per terminal. Source: RFC 2697's idea, with one rate."""
+def _known_by_certificate(
+    terminals: tuple[TerminalRecord, ...], certificate: ShownCertificate | None
+) -> list[TerminalRecord]:
+    return [] if certificate is None else [record for record in terminals if _fits(record, certificate)]
 
-    def __init__(self, settings: Terminals, clock: Callable[[], float]) -> None:
-        self._rate_per_s = settings.requests_per_minute / _MINUTE_S
-        self._burst = float(settings.burst)
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._buckets: dict[str, tuple[float, float]] = {}
 
-    def take(self, terminal: str) -> None:
-        """Count one request of a terminal.
-
-        Raises:
-            RateLimited: it has used up what it may; says when to come back.
-        """
-        now = self._clock()
-        with self._lock:
-            left, then = self._buckets.get(terminal, (self._burst, now))
-            left = min(self._burst, left + (now - then) * self._rate_per_s)
-            allowed = left >= 1
-            self._buckets[terminal] = (left - 1 if allowed else left, now)
-        if not allowed:
-            raise RateLimited("rate limit exceeded", max(1, math.ceil((1 - left) / self._rate_per_s)))
+def _fits(record: TerminalRecord, certificate: ShownCertificate) -> bool:
+    proof = record.proof
+    if isinstance(proof, CertificateProof):
+        return hmac.compare_digest(proof.certificate_sha256, certificate.sha256)
+    return isinstance(proof, SubjectProof) and proof.subject.lower() in certificate.names

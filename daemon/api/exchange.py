@@ -11,7 +11,9 @@ from typing import Any
 
 import falcon
 
-from daemon.api.credentials import Credentials, RateLimit
+from daemon.api.certificate import shown_certificate
+from daemon.api.credentials import Credentials
+from daemon.api.rate_limit import RateLimit
 from daemon.api.responses import INTERNAL_ERROR, SUCCESS_CODE, answer_to, failure_body
 from daemon.audit import Journal, Metrics, Stopwatch
 from daemon.config import Management
@@ -41,7 +43,7 @@ class Exchange:
         request.context.watch = Stopwatch()
         request.context.answer = None
         request.context.error = None
-        request.context.terminal = None
+        request.context.sender = None
         response.set_header("X-Request-Id", request.context.request_id)
         response.set_header("Cache-Control", "no-store")
 
@@ -61,7 +63,7 @@ class Exchange:
         self._journal.write(
             "answer",
             request_id=said.request_id,
-            terminal=said.terminal,
+            terminal=said.sender.name if said.sender else None,
             route=route,
             status=status,
             code=code,
@@ -91,8 +93,6 @@ def _headers(error: Exception) -> dict[str, str]:
         return dict(error.headers or {})
     if isinstance(error, TryLater):
         return {"Retry-After": str(error.retry_after_s)}
-    if isinstance(error, UnknownTerminal):
-        return {"WWW-Authenticate": "Bearer"}
     field = getattr(error, "field", None)
     return {"X-Error-Field": field} if field else {}
 
@@ -106,25 +106,32 @@ class Gate:
         self._networks = [ipaddress.ip_network(str(network)) for network in management.networks]
 
     def process_resource(
-        self, request: falcon.Request, _response: falcon.Response, resource: object, _params: dict[str, Any]
+        self, request: falcon.Request, response: falcon.Response, resource: object, _params: dict[str, Any]
     ) -> None:
         """Refuse before the body is read.
 
         Raises:
-            UnknownTerminal: see `Credentials.terminal`.
+            UnknownTerminal, ConfigurationRefused: see `Credentials.sender`.
             RateLimited: see `RateLimit.take`.
             falcon.HTTPNotFound: a path that this caller may not know of.
             falcon.HTTPMethodNotAllowed: the path does not know the method; names those it knows.
         """
         if getattr(resource, "for_terminals", False):
-            request.context.terminal = self._credentials.terminal(request.get_header("Authorization"))
-            request.context.sender = Sender(request.context.terminal, legacy=True)
-            self._rate.take(request.context.terminal)
+            request.context.sender = self._sender(request, response)
+            self._rate.take(request.context.sender.name)
         if getattr(resource, "for_management", False) and not self._is_management(request.remote_addr):
             raise falcon.HTTPNotFound
         methods = [name[3:].upper() for name in dir(resource) if name.startswith("on_")]
         if request.method not in methods:
             raise falcon.HTTPMethodNotAllowed(methods)
+
+    def _sender(self, request: falcon.Request, response: falcon.Response) -> Sender:
+        try:
+            return self._credentials.sender(request.get_header("Authorization"), shown_certificate(request.env))
+        except UnknownTerminal:
+            if self._credentials.challenge:
+                response.set_header("WWW-Authenticate", self._credentials.challenge)
+            raise
 
     def _is_management(self, peer: str) -> bool:
         try:

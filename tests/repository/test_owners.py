@@ -12,7 +12,7 @@ from tests.conftest import REPOSITORY
 OWNERS = {
     "falcon": ("daemon/api/", "daemon/app.py"),
     "gunicorn": ("daemon/gunicorn_conf.py",),
-    "cryptography": ("daemon/sealed/", "tools/key_making.py", "tools/keys.py"),
+    "cryptography": ("daemon/sealed/", "tools/key_making.py", "tools/keys.py", "tools/authority.py"),
     "joserfc": ("tools/sealing.py", "tools/key_making.py"),
     "pkcs11": ("daemon/sealed/token.py",),
     "pybase64": ("daemon/sealed/",),

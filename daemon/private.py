@@ -1,0 +1,30 @@
+"""Files that only their owner may use: tokens' hashes, private keys."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+from daemon.errors import ConfigurationRefused
+
+OWNER_ONLY = 0o600
+"""Mode of such a file."""
+
+
+def refuse_readable(path: Path) -> None:
+    """Check that nobody but its owner, and root, may read or write a file.
+
+    Raises:
+        ConfigurationRefused: others may, or it cannot be looked at.
+    """
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError as error:
+        raise ConfigurationRefused(
+            f"{path} cannot be read: {error.strerror}", f"Make {path}, or give it to the daemon's account."
+        ) from None
+    if mode & 0o077:
+        raise ConfigurationRefused(
+            f"{path} has mode {mode:04o}: others than its owner may use it; expected {OWNER_ONLY:04o}",
+            f"chmod 600 {path}",
+        )
