@@ -17,6 +17,7 @@ The map, from the socket down. A module imports downward only; siblings never im
     config  manifest  records  structure  watched  private
                              what a site says, what a network says, what stages hand over, what a file is made of,
                              what is made again when its files changed, what its owner alone may read
+    yaml_file                YAML files as checked records
     errors                   everything that can go wrong, as a tree
 """
 

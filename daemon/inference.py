@@ -23,10 +23,11 @@ import numpy.typing as npt
 import onnxruntime as ort
 from pydantic.dataclasses import dataclass
 
-from daemon.config import STRICT, Accelerator, AtLeastOne, Policy, read_yaml
+from daemon.config import Accelerator, AtLeastOne, Policy
 from daemon.errors import ConfigurationRefused, EngineRefused
 from daemon.manifest import Manifest, Profile, Sha256, model_hash
 from daemon.records import Floats
+from daemon.yaml_file import STRICT, read_yaml
 
 ONNXRUNTIME_VERSION: str = ort.__version__
 

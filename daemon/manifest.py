@@ -15,7 +15,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from daemon.config import STRICT, AtLeastOne, read_yaml
+from daemon.config import AtLeastOne
+from daemon.yaml_file import STRICT, read_yaml
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

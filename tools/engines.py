@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from daemon.config import Accelerator, Inference, Policy, load_config, read_yaml
+from daemon.config import Accelerator, Inference, Policy, load_config
 from daemon.errors import ConfigurationRefused, EngineRefused
 from daemon.face.detection import FaceDetector
 from daemon.inference import (
@@ -34,6 +34,7 @@ from daemon.inference import (
 )
 from daemon.manifest import Manifest, Rewrite, load_manifest, model_hash
 from daemon.records import Floats
+from daemon.yaml_file import read_yaml
 from tools.console import NEEDS_DOING, OK, say, show_rows
 from tools.fetch import fetch_archive, read_member
 from tools.publication import SHORT, locked, publish

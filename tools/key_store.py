@@ -132,8 +132,8 @@ class KeyStore:
 
 
 def now_utc() -> str:
-    """The time in UTC, ISO 8601, to the microsecond."""
-    return datetime.now(timezone.utc).isoformat()
+    """The time in UTC, ISO 8601, to the second."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 def today() -> date:

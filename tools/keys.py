@@ -28,6 +28,7 @@ from tools.key_making import as_jwk, day, key_of_jwk, make_key, published_key
 from tools.key_store import KeyStore, Operation, today
 
 _SYMMETRIC = (KeyKind.DIRECT, KeyKind.LEGACY)
+_SHORT = 12
 _ADDED = (KeyKind.X25519, KeyKind.P256, KeyKind.RSA, *_SYMMETRIC)
 """What `add` makes; the others are made where they are needed."""
 
@@ -165,7 +166,10 @@ def _export_jwks(args: argparse.Namespace, config: Config) -> int:
 def _audit(args: argparse.Namespace, config: Config) -> int:
     store, _ = key_store(config)
     entries, interrupted = store.audit()
-    show_rows([dataclasses.asdict(entry) for entry in entries], args.json)
+    rows = [dataclasses.asdict(entry) for entry in entries]
+    for row in () if args.json else rows:  # a table has no room for whole hashes
+        row |= {name: row[name][:_SHORT] for name in ("previous", "hash")}
+    show_rows(rows, args.json)
     return NEEDS_DOING if interrupted else OK
 
 

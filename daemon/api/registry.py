@@ -15,11 +15,12 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field
 from pydantic.dataclasses import dataclass
 
-from daemon.config import STRICT, AtLeastOne, Authentication, Terminals, read_yaml
+from daemon.config import AtLeastOne, Authentication, Terminals
 from daemon.errors import ConfigurationRefused
 from daemon.manifest import Sha256
 from daemon.private import refuse_readable
 from daemon.watched import Watched
+from daemon.yaml_file import STRICT, read_yaml
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$"
 """At most 64 characters: a certificate's common name has no more. Source: RFC 5280, appendix A.1, ub-common-name."""

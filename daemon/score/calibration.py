@@ -13,9 +13,10 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from daemon.config import STRICT, AtLeastOne, read_yaml
+from daemon.config import AtLeastOne
 from daemon.errors import CalibrationRefused, ConfigurationRefused
 from daemon.manifest import Sha256, Share
+from daemon.yaml_file import STRICT, read_yaml
 
 SCORE_DIGITS = 7
 """Decimal digits of a verification score: one in the last digit changes the false match rate by 2 in a million."""

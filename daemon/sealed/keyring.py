@@ -50,11 +50,11 @@ class KeyRing:
     def jwks(self) -> dict[str, Any]:
         """The public halves of all active keys as a JWK set, the newest first."""
         active = [
-            (record.created_utc, public_jwk(key.kid, key.kind, key.secret))
-            for record, key in self._held
+            public_jwk(key.kid, key.kind, key.secret)
+            for record, key in reversed(self._held)
             if record.state is KeyState.ACTIVE and key.kind in PUBLISHED_KINDS and self._lives(record)
         ]
-        return jwk_set([jwk for _, jwk in sorted(active, key=lambda pair: pair[0], reverse=True) if jwk])
+        return jwk_set([jwk for jwk in active if jwk])
 
     def warnings(self, settings: Sealed) -> tuple[str, ...]:
         """What a technician should know of the formats in use, for doctor, the log and a metric."""

@@ -19,11 +19,11 @@ import pybase64
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from daemon.config import STRICT, read_yaml
 from daemon.errors import ConfigurationRefused, KeyRefused
 from daemon.manifest import Sha256
 from daemon.sealed.kek import Kek
 from daemon.sealed.keys import KeyKind, KeyState, OpeningKey, secret_bytes, secret_of
+from daemon.yaml_file import STRICT, read_yaml
 
 STORE_FILE = "keystore.json"
 

@@ -164,7 +164,14 @@ def test_durations_are_in_seconds() -> None:
 
 
 def test_each_weakness_in_use_is_a_gauge_at_1() -> None:
-    assert _samples(Metrics(["weak"]))["faceverifyd_warning", "weak"] == 1
+    assert _samples(Metrics(lambda: ["weak"]))["faceverifyd_warning", "weak"] == 1
+
+
+def test_a_weakness_that_is_mended_is_no_gauge_any_more() -> None:
+    weaknesses = ["weak"]
+    metrics = Metrics(lambda: weaknesses)
+    weaknesses.clear()
+    assert ("faceverifyd_warning", "weak") not in _samples(metrics)
 
 
 def test_two_devices_metrics_do_not_mix() -> None:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 
 import cv2
 import numpy as np
@@ -15,6 +16,7 @@ import pytest
 from PIL import Image
 
 from daemon.audit import Stopwatch
+from daemon.config import Sealed
 from daemon.errors import (
     DetectionFailed,
     EngineRefused,
@@ -30,13 +32,15 @@ from daemon.face.geometry import similarity
 from daemon.face.recognition import Recogniser
 from daemon.manifest import Preprocessing
 from daemon.pipeline import Pipeline, Stages
-from daemon.records import Floats, Pixels, SealedPhoto, Step, VerificationRequest
+from daemon.records import Floats, Pixels, SealedPhoto, Sender, Step, VerificationRequest
+from daemon.sealed.keyring import KeyRing
 from daemon.sealed.legacy import LegacyFormat
-from daemon.sealed.opener import Opener
+from daemon.sealed.opener import Jwe, Opener
 from tests.daemon.face.networks import Fixed
 from tools.occluders import mask
 
 FIRST, SECOND = "first_encrypted_image", "second_encrypted_image"
+TERMINAL = Sender("anyone", legacy=True)
 
 
 def _png(pixels: Pixels) -> bytes:
@@ -68,7 +72,7 @@ def _masked(stages: Stages, pixels: Pixels) -> Pixels:
 
 
 def _request(first: str, second: str, check_quality: bool = False) -> VerificationRequest:
-    return VerificationRequest((SealedPhoto(FIRST, first), SealedPhoto(SECOND, second)), False, check_quality)
+    return VerificationRequest(TERMINAL, (SealedPhoto(FIRST, first), SealedPhoto(SECOND, second)), False, check_quality)
 
 
 def _refusal(pipeline: Pipeline, request: VerificationRequest) -> tuple[type[RequestError], str | None]:
@@ -155,16 +159,22 @@ def test_covered_faces_are_compared_where_no_check_is_asked_for(pipeline: Pipeli
     assert 0 <= _score(pipeline, sealed["masked"], sealed["biden"]) <= 1
 
 
+def _opener(sealed_format: Jwe) -> Opener:
+    """Opens by a format of the test's; its texts have a dot, as a JWE has."""
+    settings = Sealed(jwe=True, freshness=None, legacy=False, allow_published_key=False)
+    return Opener(settings, sealed_format, lambda: KeyRing([], date.today))
+
+
 class _Keeping:
-    """A sealed format that keeps the buffers it hands out; fits `daemon.sealed.opener.SealedFormat`."""
+    """A sealed format that keeps the buffers it hands out: a dot before the legacy format's text."""
 
     def __init__(self, legacy: LegacyFormat) -> None:
         self._legacy = legacy
         self.buffers: list[bytearray] = []
 
-    def open(self, text: str) -> bytearray:
+    def open(self, text: str, _keys: object, _sender: str) -> bytearray:
         """What the legacy format gives."""
-        self.buffers.append(self._legacy.open(text))
+        self.buffers.append(self._legacy.open(text.removeprefix(".")))
         return self.buffers[-1]
 
 
@@ -173,8 +183,9 @@ def test_both_opened_photos_are_wiped_whether_they_decode_or_not(
 ) -> None:
     keeping = _Keeping(legacy)
     with ThreadPoolExecutor(1) as pool:
-        pipeline = Pipeline(dataclasses.replace(stages, opener=Opener(keeping, ())), pool)
-        assert _refusal(pipeline, _request(sealed["biden"], sealed["text"])) == (InvalidPhotoType, SECOND)
+        pipeline = Pipeline(dataclasses.replace(stages, opener=_opener(keeping)), pool)
+        request = _request("." + sealed["biden"], "." + sealed["text"])
+        assert _refusal(pipeline, request) == (InvalidPhotoType, SECOND)
     assert sorted(map(bool, keeping.buffers)) == [True, True]
     assert not any(any(buffer) for buffer in keeping.buffers)
 
@@ -199,8 +210,8 @@ class _SecondIsSlow:
     def __init__(self) -> None:
         self.begun, self.ended = threading.Event(), threading.Event()
 
-    def open(self, text: str) -> bytearray:
-        if text == "one":
+    def open(self, text: str, _keys: object, _sender: str) -> bytearray:
+        if text == ".one":
             assert self.begun.wait(10)
             raise SealedPhotoRefused
         self.begun.set()
@@ -211,10 +222,10 @@ class _SecondIsSlow:
 
 def test_the_work_on_photo_two_counts_as_its_request_s_until_it_ends(stages: Stages) -> None:
     slow = _SecondIsSlow()
-    busy = dataclasses.replace(stages, opener=Opener(slow, ()))
+    busy = dataclasses.replace(stages, opener=_opener(slow))
     with ThreadPoolExecutor(1) as pool:
         with pytest.raises(SealedPhotoRefused):
-            Pipeline(busy, pool).verify(_request("one", "two"), Stopwatch())
+            Pipeline(busy, pool).verify(_request(".one", ".two"), Stopwatch())
         assert slow.ended.is_set()
 
 

@@ -33,7 +33,7 @@ def guarded(site: Site, start: Start) -> RunningDaemon:
     """A daemon that knows one terminal."""
     tokens = site.folder / "tokens.yaml"
     store(tokens, (TerminalRecord(name="counter-3", salt=_SALT, token_sha256=token_hash(_SALT, _TOKEN)),))
-    return start("guarded", terminals={"authentication": "bearer", "tokens": str(tokens)})
+    return start("guarded", terminals={"authentication": "bearer", "registry": str(tokens)})
 
 
 @pytest.fixture(scope="module")

@@ -11,13 +11,15 @@ from typing import Any
 import pytest
 import yaml
 
-from daemon.config import Accelerator, load_config, read_yaml
+from daemon.config import Accelerator, load_config
 from daemon.inference import MODEL_FILE, RECORD_FILE, EngineRecord, engine_identity
 from daemon.manifest import load_manifest
+from daemon.sealed.keystore import STORE_FILE
+from daemon.yaml_file import read_yaml
 from tests.conftest import REPOSITORY, Site
 from tests.running_daemon import RunningDaemon
 
-Changes = dict[str, dict[str, Any]]
+Changes = dict[str, Any]
 """Section to what a test changes in it."""
 
 _NETWORKS = REPOSITORY / "trt_engines"
@@ -36,15 +38,49 @@ def _refusal(site: Site, changes: Changes) -> dict[str, Any]:
     return lines[0]
 
 
-def _absent_key(folder: Path, _engines: Path) -> Changes:
-    return {"sealed": {"legacy_key": str(folder / "absent.yaml")}}
+def _absent_store(folder: Path, _engines: Path) -> Changes:
+    return {"keys": {"store": str(folder / "absent")}}
 
 
-def _readable_key(folder: Path, _engines: Path) -> Changes:
-    key = folder / "readable.yaml"
-    key.write_text("key: 0123456789abcdef0123456789abcdef\niv: 0123456789ab\n")
-    key.chmod(0o644)
-    return {"sealed": {"legacy_key": str(key)}}
+def _store_of(folder: Path, change: Callable[[str], str]) -> Changes:
+    """A store and its key-encryption key like the site's, made anew, and the store's text changed."""
+    made = Site(folder, folder / "no engines")
+    store = folder / "keys" / STORE_FILE
+    store.write_text(change(store.read_text()))
+    return {"keys": made.document["keys"]}
+
+
+def _readable_store(folder: Path, _engines: Path) -> Changes:
+    changes = _store_of(folder, str)
+    (folder / "keys" / STORE_FILE).chmod(0o644)
+    return changes
+
+
+def _changed_store(folder: Path, _engines: Path) -> Changes:
+    return _store_of(folder, lambda text: text.replace('"retiring"', '"active"').replace('"active"', '"retiring"'))
+
+
+def _damaged_store(folder: Path, _engines: Path) -> Changes:
+    return _store_of(folder, lambda text: text[:-9])
+
+
+def _absent_kek(folder: Path, _engines: Path) -> Changes:
+    return {"keys": {"file": str(folder / "absent")}}
+
+
+def _another_kek(folder: Path, _engines: Path) -> Changes:
+    kek = folder / "another"
+    kek.write_bytes(bytes(32))
+    kek.chmod(0o600)
+    return {"keys": {"file": str(kek)}}
+
+
+def _absent_credential(_folder: Path, _engines: Path) -> Changes:
+    return {"environment": "production", "keys": {"kek": "credential"}}
+
+
+def _kek_in_a_file_in_production(_folder: Path, _engines: Path) -> Changes:
+    return {"environment": "production"}
 
 
 def _published_key(_folder: Path, _engines: Path) -> Changes:
@@ -77,21 +113,27 @@ def _unknown_key(_folder: Path, _engines: Path) -> Changes:
     return {"photo": {"max_megabytes": 5}}
 
 
-def _unguarded(_folder: Path, _engines: Path) -> Changes:
-    return {"sealed": {"legacy": False}}
+def _without_formats(_folder: Path, _engines: Path) -> Changes:
+    return {"sealed": {"legacy": False, "jwe": False}}
 
 
 @pytest.mark.parametrize(
     ("change", "error", "told"),
     [
-        (_absent_key, "KeyRefused", "absent.yaml"),
-        (_readable_key, "KeyRefused", "mode 0644"),
+        (_absent_store, "KeyRefused", "there is no key store"),
+        (_readable_store, "KeyRefused", "mode 0644"),
+        (_changed_store, "KeyRefused", "was changed"),
+        (_damaged_store, "KeyRefused", "cannot be read"),
+        (_absent_kek, "KeyRefused", "key-encryption key is missing"),
+        (_another_kek, "KeyRefused", "another key-encryption key"),
+        (_absent_credential, "KeyRefused", "no credentials were handed over"),
+        (_kek_in_a_file_in_production, "ConfigurationRefused", "keys.kek"),
         (_published_key, "KeyRefused", "vendor's manual"),
         (_no_engine, "EngineRefused", "no engine for network yunet"),
         (_damaged_engine, "EngineRefused", "is damaged"),
         (_foreign_calibration, "CalibrationRefused", "another recognition network"),
         (_unknown_key, "ConfigurationRefused", "photo.max_megabytes"),
-        (_unguarded, "ConfigurationRefused", "sealed.legacy"),
+        (_without_formats, "ConfigurationRefused", "sealed:"),
     ],
 )
 def test_start_is_refused_with_reason_and_remedy(
@@ -100,11 +142,6 @@ def test_start_is_refused_with_reason_and_remedy(
     line = _refusal(site, change(tmp_path, engines))
     assert line["error"] == error
     assert told in line["reason"]
-
-
-def test_refusal_holds_nothing_of_the_key(site: Site, tmp_path: Path, engines: Path) -> None:
-    line = _refusal(site, _readable_key(tmp_path, engines))
-    assert "0123456789ab" not in str(line)
 
 
 def test_start_on_another_accelerator_than_the_engines_are_for_is_refused(site: Site) -> None:

@@ -21,7 +21,7 @@ from tools.terminals import load, store
 @pytest.fixture
 def bearer(site: Site, tmp_path: Path) -> Path:
     """A configuration whose terminals show bearer tokens; none is known yet."""
-    settings = {"authentication": "bearer", "tokens": str(tmp_path / "terminals.yaml")}
+    settings = {"authentication": "bearer", "registry": str(tmp_path / "terminals.yaml")}
     return site.write(f"{tmp_path.name}.yaml", terminals=settings)
 
 
@@ -40,7 +40,7 @@ class Fvctl:
 
     @property
     def tokens(self) -> Path:
-        path = load_config(self.config).terminals.tokens
+        path = load_config(self.config).terminals.registry
         assert path is not None
         return path
 
@@ -121,7 +121,7 @@ def test_a_name_is_for_add_and_revoke(fvctl: Fvctl, arguments: list[str]) -> Non
 def test_without_a_configured_file_nothing_is_made(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     fvctl = Fvctl(site.write("open.yaml"), capsys)
     assert fvctl("add", "counter") == (2, None)
-    assert "terminals.tokens" in fvctl.err
+    assert "terminals.registry" in fvctl.err
 
 
 def test_a_file_that_cannot_be_written_is_a_failure_with_a_remedy(tmp_path: Path) -> None:

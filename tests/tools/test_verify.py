@@ -57,7 +57,7 @@ def test_a_refusal_without_a_field_is_explained_without_one() -> None:
 def test_two_photos_of_one_person_are_the_same_person(
     daemon: RunningDaemon, legacy: LegacyFormat, samples: dict[str, bytes]
 ) -> None:
-    answer = ask(daemon.url + "/", sealed_form(legacy, (samples["obama"], samples["obama2"])))
+    answer = ask(daemon.url + "/", sealed_form(legacy.seal, (samples["obama"], samples["obama2"])))
     assert (answer.status, answer.body["code"]) == (200, 1000)
     assert explain(answer).startswith("the same person")
     assert "embed" in (answer.timing or "")

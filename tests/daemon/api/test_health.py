@@ -10,17 +10,17 @@ import yaml
 from falcon import testing
 
 from daemon.api.exchange import Exchange
-from daemon.api.health import Alive, Exposition, OpenApi, Ready
+from daemon.api.health import JWKS_PATH, Alive, Exposition, Jwks, OpenApi, Ready
 from daemon.audit import Journal, Metrics
 from tests.conftest import REPOSITORY
 
 
 class Device:
-    """The four resources, and the reasons that a test puts in."""
+    """The five resources, and the reasons that a test puts in."""
 
     def __init__(self) -> None:
         self.reasons: list[str] = []
-        metrics = Metrics(["weak"])
+        metrics = Metrics(lambda: ["weak"])
         app: falcon.App[falcon.Request, falcon.Response] = falcon.App(
             middleware=[Exchange(Journal(io.StringIO()), metrics)]
         )
@@ -28,6 +28,7 @@ class Device:
         app.add_route("/readyz", Ready(lambda: self.reasons, {"yunet": "cpu"}))
         app.add_route("/metrics", Exposition(metrics))
         app.add_route("/openapi.yaml", OpenApi())
+        app.add_route(JWKS_PATH, Jwks(lambda: {"keys": [{"kid": "one"}]}))
         self.client = testing.TestClient(app)
 
 
@@ -87,3 +88,10 @@ def test_the_contract_for_machines_is_served_as_it_is_shipped(device: Device) ->
     result = device.client.simulate_get("/openapi.yaml")
     assert result.content == (REPOSITORY / "daemon" / "api" / "openapi.yaml").read_bytes()
     assert yaml.safe_load(result.content)["openapi"].startswith("3.1")
+
+
+def test_the_public_keys_are_a_jwk_set_where_terminals_look_for_one(device: Device) -> None:
+    result = device.client.simulate_get("/.well-known/jwks.json")  # source: the contract, section 5
+    # Source of the media type: RFC 7517, section 8.5.2.
+    assert (result.status_code, result.headers["content-type"]) == (200, "application/jwk-set+json")
+    assert result.json == {"keys": [{"kid": "one"}]}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -11,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.errors import InvalidArgument, KeyRefused, SealedPhotoRefused
-from daemon.sealed.legacy import PUBLISHED_IV, PUBLISHED_KEY, LegacyFormat, LegacyKey, load_legacy_key, wipe
+from daemon.errors import InvalidArgument, SealedPhotoRefused
+from daemon.sealed.legacy import PUBLISHED_IV, PUBLISHED_KEY, LegacyFormat, LegacyKey
 
 OTHER_KEY = "0123456789abcdef0123456789abcdeF"
 OTHER_IV = "0123456789aF"
@@ -24,13 +23,6 @@ def _format() -> LegacyFormat:
 
 def _text(sealed: bytes) -> str:
     return base64.b64encode(sealed).decode()
-
-
-def _key_file(tmp_path: Path, text: str, mode: int = 0o600) -> Path:
-    path = tmp_path / "legacy_key.yaml"
-    path.write_text(text)
-    path.chmod(mode)
-    return path
 
 
 def _seen(error: BaseException) -> tuple[Any, ...]:
@@ -106,7 +98,7 @@ def test_whatever_does_not_open_gives_the_same_answer(sealed: bytes) -> None:
 def test_a_refusal_shows_no_cause() -> None:
     with pytest.raises(SealedPhotoRefused) as refused:
         _format().open(_text(bytes(40)))
-    assert refused.value.__suppress_context__
+    assert refused.value.__context__ is None
 
 
 def test_a_space_is_read_as_plus() -> None:
@@ -155,71 +147,19 @@ def test_a_wrong_tag_leaves_only_zeros() -> None:
     assert _locals_of_open(refused.value.__traceback__)["plain"] == bytes(15)
 
 
-def test_wiping_overwrites_in_place() -> None:
-    buffer = bytearray(b"photo")
-    view = memoryview(buffer)
-    wipe(buffer)
-    assert bytes(view) == bytes(5)
+def test_every_key_is_tried() -> None:
+    older, newer = LegacyKey(OTHER_KEY.encode(), OTHER_IV.encode()), LegacyKey(b"k" * 32, b"i" * 12)
+    both = LegacyFormat(newer, older)
+    assert both.open(LegacyFormat(older).seal(b"photo")) == both.open(LegacyFormat(newer).seal(b"photo")) == b"photo"
 
 
-def test_a_key_file_is_read(tmp_path: Path) -> None:
-    key = load_legacy_key(_key_file(tmp_path, f"key: {OTHER_KEY}\niv: {OTHER_IV}\n"))
-    assert (key.key, key.iv, key.published) == (OTHER_KEY.encode(), OTHER_IV.encode(), False)
+def test_without_any_key_nothing_opens() -> None:
+    with pytest.raises(SealedPhotoRefused):
+        LegacyFormat().open(_format().seal(b"photo"))
 
 
-@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o601, 0o644, 0o777])
-def test_a_key_file_that_others_may_use_is_refused(tmp_path: Path, mode: int) -> None:
-    path = _key_file(tmp_path, f"key: {OTHER_KEY}\niv: {OTHER_IV}\n", mode)
-    with pytest.raises(KeyRefused, match=f"mode {mode:04o}"):
-        load_legacy_key(path)
-
-
-@pytest.mark.parametrize("mode", [0o600, 0o400])
-def test_a_key_file_of_its_owner_alone_is_accepted(tmp_path: Path, mode: int) -> None:
-    assert load_legacy_key(_key_file(tmp_path, f"key: {OTHER_KEY}\niv: {OTHER_IV}\n", mode)).iv == OTHER_IV.encode()
-
-
-MALFORMED = {
-    "key too short": f"key: {OTHER_KEY[1:]}\niv: {OTHER_IV}\n",
-    "key too long": f"key: {OTHER_KEY}a\niv: {OTHER_IV}\n",
-    "iv too short": f"key: {OTHER_KEY}\niv: {OTHER_IV[1:]}\n",
-    "32 characters, more bytes": f"key: é{OTHER_KEY[1:]}\niv: {OTHER_IV}\n",
-    "no iv": f"key: {OTHER_KEY}\n",
-    "one line more": f"key: {OTHER_KEY}\niv: {OTHER_IV}\nsalt: 1\n",
-    "the key alone": OTHER_KEY,
-    "a list": f"- {OTHER_KEY}\n- {OTHER_IV}\n",
-    "not YAML": f"key: [{OTHER_KEY}\niv: {OTHER_IV}\n",
-    "a tab": f"key:\t{OTHER_KEY}\n\tiv: {OTHER_IV}\n",
-    "empty": "",
-}
-
-
-@pytest.mark.parametrize("text", MALFORMED.values(), ids=MALFORMED.keys())
-def test_a_malformed_key_file_is_refused(tmp_path: Path, text: str) -> None:
-    with pytest.raises(KeyRefused):
-        load_legacy_key(_key_file(tmp_path, text))
-
-
-@pytest.mark.parametrize("text", MALFORMED.values(), ids=MALFORMED.keys())
-def test_no_refusal_holds_the_key(tmp_path: Path, text: str) -> None:
-    with pytest.raises(KeyRefused) as refused:
-        load_legacy_key(_key_file(tmp_path, text))
-    assert OTHER_KEY[1:9] not in f"{refused.value!r} {refused.value}"
-    assert refused.value.__cause__ is None
-    assert refused.value.__suppress_context__ or refused.value.__context__ is None
-
-
-def test_a_key_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
-    path = _key_file(tmp_path, "")
-    path.write_bytes(b"key: \xff\xfe\n")
-    with pytest.raises(KeyRefused, match="cannot be read: UnicodeDecodeError"):
-        load_legacy_key(path)
-
-
-def test_a_missing_key_file_is_refused_with_a_remedy(tmp_path: Path) -> None:
-    with pytest.raises(KeyRefused) as refused:
-        load_legacy_key(tmp_path / "absent.yaml")
-    assert "chmod 600" in refused.value.remedy
+def test_key_and_iv_are_kept_one_behind_the_other() -> None:
+    assert LegacyKey.of((OTHER_KEY + OTHER_IV).encode()) == LegacyKey(OTHER_KEY.encode(), OTHER_IV.encode())
 
 
 @pytest.mark.parametrize(("key", "iv"), [(PUBLISHED_KEY, OTHER_IV), (OTHER_KEY, PUBLISHED_IV)])

@@ -1,69 +1,66 @@
-"""Opening a photo for the length of a block, and what is said of weak keys."""
+"""Which format a sealed photo is taken for, and who may use which."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import date
+
 import pytest
 
-from daemon.errors import KeyRefused, SealedPhotoRefused
-from daemon.sealed.legacy import PUBLISHED_IV, PUBLISHED_KEY, LegacyFormat, LegacyKey
-from daemon.sealed.opener import Opener, legacy_opener
+from daemon.config import Sealed
+from daemon.errors import InvalidArgument, SealedPhotoRefused
+from daemon.records import Sender
+from daemon.sealed.keyring import KeyRing
+from daemon.sealed.keys import KeyKind, KeyState, OpeningKey
+from daemon.sealed.keystore import KeyRecord
+from daemon.sealed.legacy import LegacyFormat, LegacyKey
+from daemon.sealed.opener import Opener
 
-OWN = LegacyKey(b"an installation's own 32 bytes!!", b"own 12 bytes")
-PUBLISHED = LegacyKey(PUBLISHED_KEY.encode(), PUBLISHED_IV.encode())
+SECRET = b"an installation's own 32 bytes!!" + b"own 12 bytes"
+LEGACY = LegacyFormat(LegacyKey.of(SECRET))
+TERMINAL, WITHOUT_LEGACY = Sender("till-1", legacy=True), Sender("till-2", legacy=False)
 
 
-@pytest.fixture
-def opener() -> Opener:
-    """An opener with the installation's own key."""
-    return legacy_opener(OWN, allow_published=False)
+class Recording:
+    """A JWE format that opens whatever has a dot, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, list[str], str]] = []
+
+    def open(self, text: str, keys: Mapping[str, OpeningKey], sender: str) -> bytearray:
+        self.asked.append((text, list(keys), sender))
+        return bytearray(b"opened")
 
 
-def test_in_the_block_the_photo_can_be_read(opener: Opener) -> None:
-    with opener.open(LegacyFormat(OWN).seal(b"photo")) as photo:
+def _opener(jwe: bool = True, legacy: bool = True) -> tuple[Opener, Recording]:
+    record = KeyRecord("old", KeyKind.LEGACY, KeyState.ACTIVE, None, "", "", None, "")
+    ring = KeyRing([(record, OpeningKey("old", KeyKind.LEGACY, None, SECRET))], date.today)
+    recording = Recording()
+    return Opener(Sealed(jwe, None, legacy, False), recording, lambda: ring), recording
+
+
+def test_text_with_a_dot_is_a_jwe_for_the_terminal_that_sent_it() -> None:
+    opener, jwe = _opener()
+    with opener.open("a.b", TERMINAL) as photo:
+        assert bytes(photo) == b"opened"
+    assert jwe.asked == [("a.b", ["old"], "till-1")]
+
+
+def test_text_without_a_dot_is_in_the_legacy_format() -> None:
+    opener, jwe = _opener()
+    with opener.open(LEGACY.seal(b"photo"), TERMINAL) as photo:
         assert bytes(photo) == b"photo"
+    assert jwe.asked == []
 
 
-def test_after_the_block_the_photo_is_zeros(opener: Opener) -> None:
-    with opener.open(LegacyFormat(OWN).seal(b"photo")) as photo:
-        pass
-    assert bytes(photo) == bytes(5)
-
-
-def test_after_a_block_that_raised_the_photo_is_zeros(opener: Opener) -> None:
-    with pytest.raises(LookupError), opener.open(LegacyFormat(OWN).seal(b"photo")) as photo:
-        raise LookupError
-    assert bytes(photo) == bytes(5)
-
-
-def test_the_photo_cannot_be_written(opener: Opener) -> None:
-    with opener.open(LegacyFormat(OWN).seal(b"photo")) as photo, pytest.raises(TypeError, match="read-only"):
-        photo[0] = 1
-
-
-def test_an_opened_photo_shows_its_size_only(opener: Opener) -> None:
-    assert repr(opener.open(LegacyFormat(OWN).seal(b"photo"))) == "PlainPhoto(5 bytes)"
-
-
-def test_a_photo_under_another_key_is_refused(opener: Opener) -> None:
+@pytest.mark.parametrize("text", [LEGACY.seal(b"photo"), "?", ""])
+def test_a_terminal_that_may_not_use_the_legacy_format_is_refused_whatever_it_sends(text: str) -> None:
     with pytest.raises(SealedPhotoRefused):
-        opener.open(LegacyFormat(PUBLISHED).seal(b"photo"))
+        _opener()[0].open(text, WITHOUT_LEGACY)
 
 
-def test_the_legacy_format_always_warns(opener: Opener) -> None:
-    assert opener.warnings == ("legacy format in use: its fixed IV protects photos weakly",)
-
-
-def test_the_published_key_is_refused_unless_allowed() -> None:
-    with pytest.raises(KeyRefused, match="anyone can open the photos"):
-        legacy_opener(PUBLISHED, allow_published=False)
-
-
-def test_the_refusal_of_the_published_key_names_the_switch() -> None:
-    with pytest.raises(KeyRefused) as refused:
-        legacy_opener(PUBLISHED, allow_published=False)
-    assert "sealed.allow_published_key" in refused.value.remedy
-    assert PUBLISHED_KEY not in str(refused.value)
-
-
-def test_the_published_key_warns_once_more_where_it_is_allowed() -> None:
-    assert [text for text in legacy_opener(PUBLISHED, allow_published=True).warnings if "published" in text] != []
+def test_a_format_that_is_turned_off_opens_nothing() -> None:
+    with pytest.raises(SealedPhotoRefused):
+        _opener(legacy=False)[0].open(LEGACY.seal(b"photo"), TERMINAL)
+    with pytest.raises(InvalidArgument):  # a dot is no base64 either
+        _opener(jwe=False)[0].open("a.b", TERMINAL)
