@@ -7,33 +7,33 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from daemon.api.credentials import TerminalRecord, token_hash
 from daemon.api.verification import PATH
 from tests.conftest import Site
 from tests.end_to_end.conftest import Start
 from tests.end_to_end.contract import check_compared, check_refused
 from tests.end_to_end.photos import plain
 from tests.running_daemon import Answer, RunningDaemon
-from tools.terminals import store
+from tests.terminals import terminal, token_proof
+from tools.registry import store
 
 Sealed = Callable[[bytes, bytes], dict[str, str]]
 
 _TOKEN = "of the terminal at counter 3"
-_SALT = "00112233445566778899aabbccddeeff"
 _AT_ONCE = 8
 
 
 @pytest.fixture(scope="module")
 def guarded(site: Site, start: Start) -> RunningDaemon:
     """A daemon that knows one terminal."""
-    tokens = site.folder / "tokens.yaml"
-    store(tokens, (TerminalRecord(name="counter-3", salt=_SALT, token_sha256=token_hash(_SALT, _TOKEN)),))
-    return start("guarded", terminals={"authentication": "bearer", "registry": str(tokens)})
+    registry = site.folder / "terminals.yaml"
+    store(registry, (terminal("counter-3", token_proof(_TOKEN), legacy_until=date.max),))
+    return start("guarded", terminals={"authentication": "bearer", "registry": str(registry)})
 
 
 @pytest.fixture(scope="module")

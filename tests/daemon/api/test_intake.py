@@ -16,19 +16,22 @@ from hypothesis import strategies as st
 
 from daemon.api.intake import read_request
 from daemon.errors import InvalidArgument
-from daemon.records import VerificationRequest
+from daemon.records import Sender, VerificationRequest
 
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 MULTIPART = "multipart/form-data; boundary=edge"
 FIRST, SECOND = "first_encrypted_image", "second_encrypted_image"
 LIMIT = 40_000
+SENDER = Sender("counter-1", legacy=True)
 
 
 def _read(body: bytes, body_type: str | None, headers: Mapping[str, str] | None = None) -> VerificationRequest:
     said = {"Content-Type": body_type} if body_type else {}
     environ = testing.create_environ(method="POST", body=body, headers=said | dict(headers or {}))
     environ["CONTENT_LENGTH"] = str(len(body))  # falcon's test client leaves it out where there is no body
-    return read_request(falcon.Request(environ), LIMIT)
+    request = falcon.Request(environ)
+    request.context.sender = SENDER
+    return read_request(request, LIMIT)
 
 
 def _form(*pairs: tuple[str, str]) -> bytes:
@@ -236,5 +239,11 @@ def test_a_body_over_the_limit_is_refused_before_its_type_is_looked_at() -> None
 def test_a_body_shorter_than_announced_is_refused() -> None:
     environ = testing.create_environ(method="POST", body=_written(FORM), headers={"Content-Type": FORM})
     environ["CONTENT_LENGTH"] = "5000"
+    request = falcon.Request(environ)
+    request.context.sender = SENDER
     with pytest.raises(InvalidArgument, match="ended early"):
-        read_request(falcon.Request(environ), LIMIT)
+        read_request(request, LIMIT)
+
+
+def test_the_sender_is_who_the_credential_named() -> None:
+    assert _read(_written(FORM), FORM).sender is SENDER
