@@ -108,8 +108,14 @@ def open_store(folder: Path, keks: tuple[Kek, ...]) -> OpenedStore:
         KeyRefused: missing, readable by others, damaged, or sealed with another KEK.
     """
     path = folder / STORE_FILE
-    if not path.exists():
-        raise KeyRefused(f"there is no key store: {path}", "Run: fvctl keys init")
+    try:
+        path.stat()
+    except FileNotFoundError:
+        raise KeyRefused(f"there is no key store: {path}", "Run: fvctl keys init") from None
+    except OSError as error:
+        raise KeyRefused(
+            f"the key store cannot be read: {path}: {error.strerror}", f"Give {folder} to the daemon's account."
+        ) from None
     refuse_readable(path, KeyRefused)
     try:
         file = read_yaml(path, StoreFile, secret=True)
