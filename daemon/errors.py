@@ -3,6 +3,7 @@
     FaceverifydError
     ├── RequestError                the sender must send something else
     │   ├── InvalidArgument
+    │   │   ├── MalformedEnvelope   says why, to tools only
     │   │   └── SealedPhotoRefused  one fixed text, whatever went wrong
     │   ├── InvalidPhotoSize
     │   ├── InvalidContentLength
@@ -43,6 +44,10 @@ class RequestError(FaceverifydError):
 
 class InvalidArgument(RequestError):
     """A parameter is missing, empty, given twice or of a wrong type, or is not base64."""
+
+
+class MalformedEnvelope(InvalidArgument):
+    """A sealed photo's envelope is not as it must be, which its text says. Tools show it; the daemon never does."""
 
 
 class SealedPhotoRefused(InvalidArgument):

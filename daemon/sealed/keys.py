@@ -130,7 +130,11 @@ def public_jwk(kid: str, kind: KeyKind, secret: Secret) -> dict[str, str] | None
         parts = {"kty": "EC", "crv": "P-256", "x": _number(point.x, 32), "y": _number(point.y, 32)}
     else:
         numbers = secret.public_key().public_numbers()
-        parts = {"kty": "RSA", "n": _number(numbers.n, -(-secret.key_size // 8)), "e": _number(numbers.e, -(-numbers.e.bit_length() // 8))}
+        parts = {
+            "kty": "RSA",
+            "n": _number(numbers.n, -(-secret.key_size // 8)),
+            "e": _number(numbers.e, -(-numbers.e.bit_length() // 8)),
+        }
     alg = "RSA-OAEP-256" if kind is KeyKind.RSA else "ECDH-ES"
     return parts | {"alg": alg, "use": "enc", "kid": kid}
 

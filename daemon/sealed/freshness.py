@@ -1,0 +1,74 @@
+"""Sealed photos that serve once, and soon: when each was sealed, and which were seen.
+
+A photo whose id might have been forgotten is never taken. The ids are in memory: what was sealed before the daemon
+started could have been seen by the process before it, and is refused.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+import threading
+from collections.abc import Callable
+
+from daemon.config import Freshness
+from daemon.errors import SealedPhotoRefused, TryLater
+from daemon.sealed.header import is_photo_id, is_time
+
+
+class FreshPhotos:
+    """Remembers the ids of sealed photos for as long as they could be sent again."""
+
+    def __init__(self, settings: Freshness, clock: Callable[[], float]) -> None:
+        """Start with no ids.
+
+        Args:
+            settings: section `sealed.freshness`.
+            clock: Unix seconds now.
+        """
+        self._settings = settings
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._seen: set[str] = set()
+        self._oldest_first: list[tuple[float, str]] = []
+        self._known_since = clock()
+        """Of what was sealed before, it is not known whether it was seen."""
+
+    def take(self, iat: object, jti: object) -> None:
+        """Take a photo for the first and only time.
+
+        Args:
+            iat: Unix seconds at which it was sealed.
+            jti: its id.
+
+        Raises:
+            SealedPhotoRefused: either is missing or of a wrong type, it is too old, from the future, or was seen.
+            TryLater: as many ids as may be are remembered, and none can be forgotten yet.
+        """
+        if not is_time(iat) or not is_photo_id(jti):
+            raise SealedPhotoRefused
+        with self._lock:
+            now = self._clock()
+            self._forget(now)
+            if not self._is_in_time(iat, now) or jti in self._seen:
+                raise SealedPhotoRefused
+            if len(self._seen) >= self._settings.remembered:
+                wait_s = self._oldest_first[0][0] - self._oldest_in_time(now)
+                raise TryLater("as many sealed photos are remembered as may be", max(1, math.ceil(wait_s)))
+            self._seen.add(jti)
+            heapq.heappush(self._oldest_first, (iat, jti))
+
+    def _oldest_in_time(self, now: float) -> float:
+        return now - self._settings.max_age_s - self._settings.clock_skew_s
+
+    def _is_in_time(self, iat: float, now: float) -> bool:
+        oldest = max(self._oldest_in_time(now), self._known_since)
+        return oldest <= iat <= now + self._settings.clock_skew_s
+
+    def _forget(self, now: float) -> None:
+        oldest = self._oldest_in_time(now)
+        while self._oldest_first and self._oldest_first[0][0] < oldest:
+            iat, jti = heapq.heappop(self._oldest_first)
+            self._seen.remove(jti)
+            # A clock that is set back must not bring back what is forgotten.
+            self._known_since = max(self._known_since, math.nextafter(iat, math.inf))
