@@ -5,26 +5,30 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-from daemon.errors import ConfigurationRefused
+from daemon.errors import ConfigurationRefused, DeviceError
 
 OWNER_ONLY = 0o600
 """Mode of such a file."""
 
 
-def refuse_readable(path: Path) -> None:
+def refuse_readable(path: Path, refusal: type[DeviceError] = ConfigurationRefused) -> None:
     """Check that nobody but its owner, and root, may read or write a file.
 
+    Args:
+        path: the file.
+        refusal: what to raise.
+
     Raises:
-        ConfigurationRefused: others may, or it cannot be looked at.
+        DeviceError: of the kind asked for: others may, or it cannot be looked at.
     """
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
     except OSError as error:
-        raise ConfigurationRefused(
+        raise refusal(
             f"{path} cannot be read: {error.strerror}", f"Make {path}, or give it to the daemon's account."
         ) from None
     if mode & 0o077:
-        raise ConfigurationRefused(
+        raise refusal(
             f"{path} has mode {mode:04o}: others than its owner may use it; expected {OWNER_ONLY:04o}",
             f"chmod 600 {path}",
         )

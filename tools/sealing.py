@@ -1,53 +1,69 @@
-"""Seals photos as terminals do, by a library that shares no code with the daemon (joserfc)."""
+"""Seals photos as a terminal does, by a JOSE library that shares nothing with the daemon's opening (joserfc)."""
 
 from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from joserfc import jwe, jwk
 from joserfc.errors import JoseError
-from joserfc.jwe import JWERegistry, encrypt_compact
-from joserfc.jwk import JWKRegistry
 
 from daemon.errors import KeyRefused
+
+ALGORITHMS = {"OKP": "ECDH-ES", "EC": "ECDH-ES", "RSA": "RSA-OAEP-256", "oct": "dir"}
+"""Key type to `alg`. Source: daemon/sealed/FORMAT.md."""
 
 Sealer = Callable[[bytes], str]
 """A photo's bytes to what a terminal sends for it."""
 
-_PHOTO_MAX_BYTES = 64 * 1024 * 1024
-"""More than any photo: what is too large is for the daemon to say."""
+
+class _AnySize(jwe.JWERegistry):
+    """joserfc's rules, but for photos: it refuses what has more than 64 KiB unless told otherwise."""
+
+    max_ciphertext_length = 1 << 26
 
 
-class _Registry(JWERegistry):
-    """joserfc refuses to seal more than 64 KiB unless it is told otherwise."""
-
-    max_ciphertext_length = _PHOTO_MAX_BYTES
-
-
-def jwe_sealer(jwk: dict[str, Any]) -> Sealer:
-    """Seals to a public key of the device, or under a terminal's own symmetric key.
-
-    Every sealed photo names when it was made and an id of its own, for devices that ask for both.
+def seal(photo: bytes, key: Mapping[str, str], header: Mapping[str, Any]) -> str:
+    """What a terminal sends for a photo.
 
     Args:
-        jwk: with `kid` and `alg`, as `/.well-known/jwks.json` and `fvctl keys add` give it.
+        photo: the photo file's bytes.
+        key: one key of the device's JWK set, or the terminal's own: a JWK of type `oct`.
+        header: further members, such as iat and jti.
 
-    Raises:
+    Returns:
+        JWE compact serialisation.
+    """
+    alg = ALGORITHMS[key["kty"]]
+    rules = _AnySize(algorithms=[alg, "A256GCM"], strict_check_header=False)
+    protected = {"alg": alg, "enc": "A256GCM", "kid": key["kid"], **header}
+    # joserfc holds a key to its declared use, so only what makes the key goes in.
+    parts: dict[str, str | list[str]] = {
+        name: value for name, value in key.items() if name in ("kty", "crv", "x", "y", "n", "e", "k")
+    }
+    return jwe.encrypt_compact(protected, photo, jwk.import_key(parts), registry=rules)
+
+
+def jwe_sealer(key: Mapping[str, str]) -> Sealer:
+    """Seals with one key; every sealed photo says when it was made and has an id of its own.
+
+    Args:
+        key: as for `seal`.
+
+    Raises (when it seals):
         KeyRefused: no JWK that photos can be sealed with.
     """
-    try:
-        key, how = JWKRegistry.import_key(jwk), {"alg": jwk["alg"], "enc": "A256GCM", "kid": jwk["kid"]}
-    except (JoseError, ValueError, TypeError, KeyError):
-        raise KeyRefused("no JWK with kid and alg", "Take one from /.well-known/jwks.json or fvctl keys add.") from None
-    registry = _Registry(algorithms=[how["alg"], how["enc"]], strict_check_header=False)
 
-    def seal(photo: bytes) -> str:
-        header = {**how, "iat": int(time.time()), "jti": uuid.uuid4().hex}
+    def sealed(photo: bytes) -> str:
+        """What a terminal sends for a photo."""
         try:
-            return encrypt_compact(header, photo, key, registry=registry)
-        except JoseError as error:
-            raise KeyRefused(f"the key does not seal: {error}", "Use a key as fvctl keys makes them.") from None
+            return seal(photo, key, {"iat": int(time.time()), "jti": uuid.uuid4().hex})
+        except (JoseError, ValueError, TypeError, KeyError) as error:
+            raise KeyRefused(
+                f"no JWK that photos can be sealed with: {type(error).__name__}",
+                "Take one from /.well-known/jwks.json or fvctl keys add.",
+            ) from None
 
-    return seal
+    return sealed

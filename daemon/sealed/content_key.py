@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, x25519
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.concatkdf import ConcatKDFHash
@@ -63,8 +61,7 @@ def derived(shared: bytes, info: bytes, key: bytearray) -> None:
 
     Source: RFC 7518, section 4.6.2; NIST SP 800-56A, revision 2, section 5.8.1.
     """
-    derive_into: Callable[[bytes, bytearray], int] = ConcatKDFHash(SHA256(), len(key), info).derive_into
-    derive_into(shared, key)
+    ConcatKDFHash(SHA256(), len(key), info).derive_into(shared, key)
 
 
 def _agreed(secret: x25519.X25519PrivateKey | ec.EllipticCurvePrivateKey, parts: SealedParts) -> bytearray:

@@ -57,15 +57,26 @@ class JweFormat:
             parts = take_apart(text)
         except MalformedEnvelope:
             return None
+        photo = bytearray(len(parts.sealed) - TAG_BYTES)
         key = self._content_key(parts, keys, sender)
         try:
-            photo = _decrypted(parts, key)
+            opened = decrypted(parts, key, photo)
         finally:
             wipe(key)
+        if not opened:
+            return None
         # Only now: who cannot seal must not use up ids.
-        if photo is not None and self._memory is not None:
-            _remember(self._memory, parts, photo)
+        self._remember(parts, photo)
         return photo
+
+    def _remember(self, parts: SealedParts, photo: bytearray) -> None:
+        if self._memory is None:
+            return
+        try:
+            self._memory.take(parts.header.iat, parts.header.jti)
+        except BaseException:
+            wipe(photo)
+            raise
 
     def _content_key(self, parts: SealedParts, keys: Mapping[str, OpeningKey], sender: str) -> bytearray:
         """The content key if the named key may open the photo, else one that opens nothing, after the same work."""
@@ -96,25 +107,21 @@ def _is_as_long(key: OpeningKey, parts: SealedParts) -> bool:
     return (key.secret.key_size + 7) // 8 == len(parts.encrypted_key)
 
 
-def _decrypted(parts: SealedParts, key: bytearray) -> bytearray | None:
-    photo = bytearray(len(parts.sealed) - TAG_BYTES)
-    verified = False
+def decrypted(parts: SealedParts, key: bytearray, photo: bytearray) -> bool:
+    """Whether the tag is right; fills a buffer with the photo if it is, with zeros in all other cases.
+
+    Args:
+        parts: the sealed photo.
+        key: 32 bytes.
+        photo: a buffer as long as the ciphertext without its tag.
+    """
+    opened = False
     try:
         AESGCM(key).decrypt_into(parts.iv, parts.sealed, parts.protected, photo)
-        verified = True
+        opened = True
     except InvalidTag:
-        return None
+        pass
     finally:
-        if not verified:
+        if not opened:
             wipe(photo)  # decrypt_into writes before it knows that the tag is wrong
-    return photo
-
-
-def _remember(memory: FreshPhotos, parts: SealedParts, photo: bytearray) -> None:
-    taken = False
-    try:
-        memory.take(parts.header.iat, parts.header.jti)
-        taken = True
-    finally:
-        if not taken:
-            wipe(photo)
+    return opened

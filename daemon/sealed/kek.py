@@ -7,7 +7,6 @@ so that a rotation is one atomic replacement of the store.
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
@@ -17,6 +16,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from daemon.config import KekSource, Keys
 from daemon.errors import KeyRefused
+from daemon.private import refuse_readable
 from daemon.sealed.token import token_keks
 
 KEK_BYTES = 32
@@ -108,10 +108,8 @@ def keks_of_files(settings: Keys, environment: Mapping[str, str]) -> tuple[Kek, 
 
 
 def _read(path: Path, remedy: str) -> Kek:
+    refuse_readable(path, KeyRefused)
     try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-        if mode & 0o077:
-            raise KeyRefused(f"{path} has mode {mode:04o}: others than its owner may read it", f"chmod 600 {path}")
         return AesKek(path.read_bytes())
     except OSError as error:
         raise KeyRefused(f"the key-encryption key cannot be read: {path}: {error.strerror}", remedy) from None

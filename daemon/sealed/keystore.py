@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import stat
 from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
@@ -21,6 +20,7 @@ from pydantic.dataclasses import dataclass
 
 from daemon.errors import ConfigurationRefused, KeyRefused
 from daemon.manifest import Sha256
+from daemon.private import refuse_readable
 from daemon.sealed.kek import Kek
 from daemon.sealed.keys import KeyKind, KeyState, OpeningKey, secret_bytes, secret_of
 from daemon.yaml_file import STRICT, read_yaml
@@ -109,16 +109,16 @@ def open_store(folder: Path, keks: tuple[Kek, ...]) -> OpenedStore:
     """
     path = folder / STORE_FILE
     try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-        if mode & 0o077:
-            raise KeyRefused(f"{path} has mode {mode:04o}: others than its owner may use it", f"chmod 600 {path}")
-        file = read_yaml(path, StoreFile, secret=True)
+        path.stat()
     except FileNotFoundError:
         raise KeyRefused(f"there is no key store: {path}", "Run: fvctl keys init") from None
     except OSError as error:
         raise KeyRefused(
-            f"the key store cannot be read: {path}: {error.strerror}", f"Give {path} to the daemon's account."
+            f"the key store cannot be read: {path}: {error.strerror}", f"Give {folder} to the daemon's account."
         ) from None
+    refuse_readable(path, KeyRefused)
+    try:
+        file = read_yaml(path, StoreFile, secret=True)
     except ConfigurationRefused as error:
         raise KeyRefused(str(error.args[0]), RESTORE) from None
     for kek in keks:

@@ -6,7 +6,6 @@ The key never leaves the token: the token itself seals and opens. Source: PKCS #
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +15,7 @@ from pkcs11 import Attribute, GCMParams, KeyType, Mechanism, ObjectClass
 
 from daemon.config import Pkcs11
 from daemon.errors import KeyRefused
+from daemon.private import refuse_readable
 
 _NONCE_BYTES = 12
 _TAG_BITS = 128
@@ -80,14 +80,14 @@ def session(settings: Pkcs11, writing: bool = False) -> Iterator[Any]:
 
 
 def _pin(settings: Pkcs11) -> str:
-    remedy = f"Write the token's PIN into {settings.pin} and run: chmod 600 {settings.pin}"
+    refuse_readable(settings.pin, KeyRefused)
     try:
-        mode = stat.S_IMODE(settings.pin.stat().st_mode)
-        if mode & 0o077:
-            raise KeyRefused(f"{settings.pin} has mode {mode:04o}: others than its owner may read it", remedy)
         return settings.pin.read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise KeyRefused(f"the token's PIN cannot be read: {settings.pin}: {type(error).__name__}", remedy) from None
+        raise KeyRefused(
+            f"the token's PIN cannot be read: {settings.pin}: {type(error).__name__}",
+            f"Write the token's PIN into {settings.pin}.",
+        ) from None
 
 
 def _key(opened: Any, label: str) -> Any:  # noqa: ANN401 - python-pkcs11's session and key
