@@ -83,6 +83,18 @@ def show_rows(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
     _output.print(table)
 
 
+def show_findings(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
+    """Answers to doctor's questions: a line each and what to do below it, or a JSON list with all fields."""
+    if as_json:
+        show_rows(rows, True)
+        return
+    marks = {"ok": "ok", "needs_doing": "!!", "not_applicable": "--", "unknown": "??"}
+    for row in rows:
+        _output.print(f"{marks[row['status']]} {row['id']}: {row['seen']}", markup=False)
+        if row["remedy"]:
+            _output.print(f"   -> {row['remedy']}", markup=False)
+
+
 def progress(items: Iterable[T], total: int, what: str) -> Iterator[T]:
     """The items one by one: a bar on a terminal, a line now and then elsewhere."""
     if not _errors.is_terminal:
