@@ -48,6 +48,7 @@ def actions(parser: argparse.ArgumentParser) -> Callable[[str, Action, str], arg
     choices = parser.add_subparsers(dest="action", required=True, parser_class=Parser)
 
     def add(name: str, act: Action, summary: str) -> argparse.ArgumentParser:
+        """One action more."""
         action = choices.add_parser(name, help=summary, description=summary)
         action.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
         action.add_argument("--config", type=Path, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
