@@ -15,12 +15,13 @@ from daemon.errors import DeviceError
 from tools.console import COULD_NOT_RUN, Parser, say
 
 _COMMANDS = {
+    "doctor": ("doctor", "what is wrong with this device, and what to type next"),
     "engines": ("engines", "build, list and verify the engines of this device"),
     "verify": ("verify", "seal two photos, ask a daemon for their score and explain the answer"),
     "calibrate": ("calibrate", "measure what scores mean on a labelled set of photos"),
     "train-occlusion": ("train_occlusion", "train the weights that tell what covers a face"),
     "keys": ("keys", "make, rotate and destroy the keys that open photos"),
-    "terminals": ("terminals", "add, list and revoke terminals that show a bearer token"),
+    "terminals": ("terminals", "which terminals may ask, and how each proves who it is"),
 }
 """Sub-command to module and one line of help."""
 

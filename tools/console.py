@@ -48,6 +48,7 @@ def actions(parser: argparse.ArgumentParser) -> Callable[[str, Action, str], arg
     choices = parser.add_subparsers(dest="action", required=True, parser_class=Parser)
 
     def add(name: str, act: Action, summary: str) -> argparse.ArgumentParser:
+        """One action more."""
         action = choices.add_parser(name, help=summary, description=summary)
         action.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
         action.add_argument("--config", type=Path, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
@@ -81,6 +82,18 @@ def show_rows(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
     for row in rows:
         table.add_row(*(Text(str(row.get(name, ""))) for name in names))
     _output.print(table)
+
+
+def show_findings(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
+    """Answers to doctor's questions: a line each and what to do below it, or a JSON list with all fields."""
+    if as_json:
+        show_rows(rows, True)
+        return
+    marks = {"ok": "ok", "needs_doing": "!!", "not_applicable": "--", "unknown": "??"}
+    for row in rows:
+        _output.print(f"{marks[row['status']]} {row['id']}: {row['seen']}", markup=False)
+        if row["remedy"]:
+            _output.print(f"   -> {row['remedy']}", markup=False)
 
 
 def progress(items: Iterable[T], total: int, what: str) -> Iterator[T]:

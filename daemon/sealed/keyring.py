@@ -11,7 +11,7 @@ from daemon.config import Config, Sealed
 from daemon.errors import KeyRefused
 from daemon.sealed.kek import load_keks
 from daemon.sealed.keys import OPENING_STATES, PUBLISHED_KINDS, KeyKind, KeyState, OpeningKey, jwk_set, public_jwk
-from daemon.sealed.keystore import KeyRecord, open_store
+from daemon.sealed.keystore import KeyRecord, OpenedStore, open_store
 from daemon.sealed.legacy import LegacyFormat, LegacyKey
 
 Today = Callable[[], date]
@@ -70,19 +70,27 @@ def load_ring(config: Config, today: Today, environment: Mapping[str, str] = os.
     """The ring of the configured store.
 
     Raises:
-        KeyRefused: the KEK or the store is refused, a format that is turned on has no key that opens, or the
-            published key is in use without being allowed.
+        KeyRefused: the KEK or the store is refused, or see `ring_of`.
     """
-    store = open_store(config.keys.store, load_keks(config.keys, environment))
+    return ring_of(open_store(config.keys.store, load_keks(config.keys, environment)), config.sealed, today)
+
+
+def ring_of(store: OpenedStore, settings: Sealed, today: Today) -> KeyRing:
+    """The ring of a store, fit for the formats that are turned on.
+
+    Raises:
+        KeyRefused: a record does not open, a format that is turned on has no key that opens, or the published key is
+            in use without being allowed.
+    """
     ring = KeyRing(store.opened(OPENING_STATES), today)
     kinds = {key.kind for key in ring.opening().values()}
-    if config.sealed.jwe and kinds.isdisjoint(_JWE_KINDS):
+    if settings.jwe and kinds.isdisjoint(_JWE_KINDS):
         raise KeyRefused("sealed.jwe is on, and no key opens it", "Run: fvctl keys add --activate")
-    if config.sealed.legacy and KeyKind.LEGACY not in kinds:
+    if settings.legacy and KeyKind.LEGACY not in kinds:
         raise KeyRefused(
             "sealed.legacy is on, and no key opens it", "Run: fvctl keys add --kind legacy --activate; or turn it off."
         )
-    if config.sealed.legacy and ring.legacy().published and not config.sealed.allow_published_key:
+    if settings.legacy and ring.legacy().published and not settings.allow_published_key:
         raise KeyRefused(
             "the legacy key or IV is the one that the vendor's manual prints: anyone can open the photos",
             "Give the installation its own key: fvctl keys add --kind legacy --activate, and destroy the published "
