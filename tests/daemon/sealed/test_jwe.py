@@ -106,7 +106,7 @@ def test_without_any_key_nothing_opens(kid: str) -> None:
 
 def _wrong(kid: str) -> Iterator[str]:
     parts = _forged(kid).split(".")
-    yield ".".join([*parts[:4], parts[4][::-1] if parts[4][0] in "AQgw" else parts[4][:-1] + "A"])
+    yield ".".join([*parts[:4], ("B" if parts[4][0] == "A" else "A") + parts[4][1:]])
     yield ".".join([*parts[:3], parts[3][:-4], parts[4]])
     yield ".".join([*parts[:2], "B" * 16, *parts[3:]])
     yield ".".join([*_forged(kid).split(".")[:3], *parts[3:]])
@@ -209,12 +209,23 @@ def test_whatever_the_key_id_one_private_operation_is_done(kid: str) -> None:
     assert counting.used == 1
 
 
-def test_an_encrypted_key_as_long_as_no_key_of_the_device_is_refused() -> None:
-    longer = OpeningKey("longer", KeyKind.RSA, None, rsa.generate_private_key(65537, 3072))
-    sealing = sealing_to(longer)
+@pytest.fixture(scope="module")
+def longer() -> rsa.RSAPrivateKey:
+    """An RSA key of another size than the ring's."""
+    return rsa.generate_private_key(65537, 3072)
+
+
+def test_the_operation_is_done_with_a_key_as_long_as_the_message(longer: rsa.RSAPrivateKey) -> None:
+    counting = CountingKey(longer)
+    sealing = sealing_to(OpeningKey("longer", KeyKind.RSA, None, longer))
     text = sealing.seal(json.dumps(sealing.header | {"kid": "vector-rsa"}).encode())
-    assert _refusal(text) == ONE_REFUSAL
-    assert _refusal(text, RING | {"longer": longer}) == ONE_REFUSAL
+    assert _refusal(text, RING | {"longer": OpeningKey("longer", KeyKind.RSA, None, counting)}) == ONE_REFUSAL
+    assert counting.used == 1
+
+
+def test_an_encrypted_key_as_long_as_no_key_of_the_device_is_refused(longer: rsa.RSAPrivateKey) -> None:
+    sealing = sealing_to(OpeningKey("vector-rsa", KeyKind.RSA, None, longer))
+    assert _refusal(sealing.seal(json.dumps(sealing.header).encode())) == ONE_REFUSAL
 
 
 def test_a_wrong_tag_leaves_only_zeros() -> None:
