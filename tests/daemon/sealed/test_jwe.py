@@ -106,7 +106,7 @@ def test_without_any_key_nothing_opens(kid: str) -> None:
 
 def _wrong(kid: str) -> Iterator[str]:
     parts = _forged(kid).split(".")
-    yield ".".join([*parts[:4], ("B" if parts[4][0] == "A" else "A") + parts[4][1:]])
+    yield ".".join([*parts[:4], parts[4][:-1] + ("Q" if parts[4][-1] == "A" else "A")])
     yield ".".join([*parts[:3], parts[3][:-4], parts[4]])
     yield ".".join([*parts[:2], "B" * 16, *parts[3:]])
     yield ".".join([*_forged(kid).split(".")[:3], *parts[3:]])
