@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import random
@@ -153,7 +154,7 @@ def test_whatever_the_text_is_nothing_but_a_refusal_comes(text: str) -> None:
 
 
 class CountingKey(rsa.RSAPrivateKey):
-    """An RSA key that counts how often it was used."""
+    """An RSA key that counts how often it was used on a number that costs the whole operation."""
 
     def __init__(self, secret: rsa.RSAPrivateKey) -> None:
         self._secret = secret
@@ -161,7 +162,7 @@ class CountingKey(rsa.RSAPrivateKey):
 
     def decrypt(self, ciphertext: bytes, padding: AsymmetricPadding) -> bytes:
         """See RSAPrivateKey."""
-        self.used += 1
+        self.used += int.from_bytes(ciphertext, "big") < self.public_key().public_numbers().n
         return self._secret.decrypt(ciphertext, padding)
 
     @property
@@ -206,6 +207,18 @@ def test_whatever_the_key_id_one_private_operation_is_done(kid: str) -> None:
         assert FORMAT.open(text, keys, TERMINAL) == PHOTO
     else:
         assert _refusal(text, keys) == ONE_REFUSAL
+    assert counting.used == 1
+
+
+@pytest.mark.parametrize("kid", ["vector-rsa", "unknown"])
+def test_a_number_beyond_the_modulus_costs_the_whole_operation_too(kid: str) -> None:
+    # Refused at once, it would tell by which key's modulus: that of the id, or that of a stand-in.
+    secret = RING["vector-rsa"].secret
+    assert isinstance(secret, rsa.RSAPrivateKey)
+    counting = CountingKey(secret)
+    sealing = dataclasses.replace(sealing_to(RING["vector-rsa"]), encrypted_key=b"\xff" * 256)
+    text = sealing.seal(json.dumps(sealing.header | {"kid": kid}).encode())
+    assert _refusal(text, RING | {"vector-rsa": OpeningKey("vector-rsa", KeyKind.RSA, None, counting)}) == ONE_REFUSAL
     assert counting.used == 1
 
 
