@@ -3,6 +3,7 @@
 Every refusal is the same, in words and in work. What is wrong with a key is never a reason to stop: a key that the
 photo does not fit is replaced by a stand-in of its kind, and what comes of it by a random content key, so that the tag
 decides in all cases. Which steps run depends on the text alone, which whoever sent it knows already.
+Source: RFC 7516, section 11.5, taken to all algorithms.
 """
 
 from __future__ import annotations

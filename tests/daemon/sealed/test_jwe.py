@@ -153,6 +153,20 @@ def test_whatever_the_text_is_nothing_but_a_refusal_comes(text: str) -> None:
     assert _refusal(text) == ONE_REFUSAL
 
 
+MEMBERS = (
+    st.sampled_from(["alg", "enc", "kid", "epk", "apu", "apv", "typ", "cty", "iat", "jti", "zip", "crit"]) | st.text()
+)
+VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.text(), max_size=2)
+
+
+@given(st.dictionaries(MEMBERS, VALUES, max_size=3))
+def test_whatever_the_header_says_a_right_tag_opens_to_the_photo_or_is_refused(members: dict[str, Any]) -> None:
+    try:
+        assert FORMAT.open(_forged("vector-dir", **members), RING, TERMINAL) == PHOTO
+    except SealedPhotoRefused:
+        assert members != {}
+
+
 class CountingKey(rsa.RSAPrivateKey):
     """An RSA key that counts how often it was used on a number that costs the whole operation."""
 
