@@ -75,9 +75,14 @@ def _agreed(secret: x25519.X25519PrivateKey | ec.EllipticCurvePrivateKey, parts:
 
 
 def _unwrapped(secret: rsa.RSAPrivateKey, encrypted_key: bytes) -> bytearray:
-    key = bytearray(secret.decrypt(encrypted_key, _OAEP))
-    if len(key) != SYMMETRIC_BYTES:
-        raise ValueError(len(key))
+    number, modulus = int.from_bytes(encrypted_key, "big"), secret.public_key().public_numbers().n
+    is_below = number < modulus
+    if not is_below:
+        # OpenSSL would refuse it at once, and so tell which modulus it was held against: work on a number that fits.
+        number &= (1 << secret.key_size - 1) - 1
+    key = bytearray(secret.decrypt(number.to_bytes(len(encrypted_key), "big"), _OAEP))
+    if not is_below or len(key) != SYMMETRIC_BYTES:
+        raise ValueError
     return key
 
 
