@@ -36,10 +36,12 @@ def request_for(key: ec.EllipticCurvePrivateKey) -> bytes:
     return signed.public_bytes(Encoding.PEM)
 
 
-def branch_certificate(common_name: str, dns: tuple[str, ...] = ()) -> tuple[bytes, Issued]:
+def branch_certificate(
+    common_name: str, dns: tuple[str, ...] = (), authority_name: str = "Branch CA"
+) -> tuple[bytes, Issued]:
     """A branch's own authority, PEM, and a client certificate of it; shares no code with the product's."""
     root, key = new_key(), new_key()
-    issuer = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Branch CA")])
+    issuer = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, authority_name)])
     ends = NOW + timedelta(days=30)
     builder = x509.CertificateBuilder().not_valid_before(NOW - timedelta(days=1)).not_valid_after(ends)
     authority = (

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import http.client
 import json
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -21,7 +23,7 @@ from daemon.api.verification import PATH
 
 _READY_WITHIN_S = 60.0
 _REPOSITORY = Path(__file__).resolve().parent.parent
-_FORM = "application/x-www-form-urlencoded"
+FORM = "application/x-www-form-urlencoded"
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,20 @@ class Answer:
         parsed = json.loads(self.body)
         assert isinstance(parsed, dict)
         return parsed
+
+
+def ask(
+    connection: http.client.HTTPConnection,
+    method: str,
+    path: str,
+    body: bytes | None = None,
+    headers: dict[str, str] | None = None,
+) -> Answer:
+    """One request on a connection, and its answer."""
+    connection.request(method, path, body, headers or {})
+    response = connection.getresponse()
+    names = {name.lower(): value for name, value in response.getheaders()}
+    return Answer(response.status, names, response.read())
 
 
 def free_port() -> int:
@@ -61,6 +77,7 @@ class RunningDaemon:
         environment: variables beyond those of the tests.
         folder: where it runs.
         ready_path: what answers 200 once it serves.
+        tls: how to speak to it where it speaks TLS.
     """
 
     def __init__(
@@ -70,9 +87,11 @@ class RunningDaemon:
         environment: dict[str, str] | None = None,
         folder: Path = _REPOSITORY,
         ready_path: str = "/readyz",
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.port = free_port()
         self.log = log
+        self._tls = tls
         self._folder = folder
         self._ready_path = ready_path
         document = yaml.safe_load(config.read_text())
@@ -125,18 +144,32 @@ class RunningDaemon:
     @property
     def url(self) -> str:
         """Address of the daemon."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
+
+    def seen_by(self, tls: ssl.SSLContext) -> RunningDaemon:
+        """The same daemon, spoken to by another terminal."""
+        other = copy.copy(self)
+        other._tls = tls
+        return other
+
+    def connect(self) -> http.client.HTTPConnection:
+        """A connection for requests one after the other."""
+        if self._tls is None:
+            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=60, context=self._tls)
+
+    def open(self) -> socket.socket:
+        """A connection for bytes as they are, after the TLS handshake where there is one."""
+        plain = socket.create_connection(("127.0.0.1", self.port), timeout=30)
+        return self._tls.wrap_socket(plain, server_hostname="localhost") if self._tls else plain
 
     def request(
         self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
     ) -> Answer:
         """One request on a connection of its own."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = self.connect()
         try:
-            connection.request(method, path, body, headers or {})
-            response = connection.getresponse()
-            names = {name.lower(): value for name, value in response.getheaders()}
-            return Answer(response.status, names, response.read())
+            return ask(connection, method, path, body, headers)
         finally:
             connection.close()
 
@@ -146,7 +179,7 @@ class RunningDaemon:
 
     def verify(self, form: dict[str, str], headers: dict[str, str] | None = None) -> Answer:
         """POST a form to the verification endpoint."""
-        return self.request("POST", PATH, urlencode(form).encode(), {"Content-Type": _FORM} | (headers or {}))
+        return self.request("POST", PATH, urlencode(form).encode(), {"Content-Type": FORM} | (headers or {}))
 
     def raw(self, request: bytes) -> bytes:
         """Send bytes as they are and no more, and read until the daemon closes the connection."""

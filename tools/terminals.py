@@ -110,7 +110,7 @@ def _now() -> datetime:
 
 def _maker(config: Config, name: str, now: datetime) -> Maker:
     def authority() -> Authority:
-        """Only where a certificate is to be issued."""
+        """The device's own."""
         return load_authority(authority_file(config), authority_key(config))
 
     return Maker(name, authority, now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -64,8 +65,10 @@ def start(site: Site) -> Iterator[Start]:
     """Start daemons with another configuration; they stop after the module."""
     with ExitStack() as stack:
 
-        def started(name: str, ready_path: str = "/readyz", **changes: dict[str, Any]) -> RunningDaemon:
+        def started(
+            name: str, ready_path: str = "/readyz", tls: ssl.SSLContext | None = None, **changes: dict[str, Any]
+        ) -> RunningDaemon:
             config, log = site.write(f"{name}.yaml", **changes), site.folder / f"{name}.log"
-            return stack.enter_context(RunningDaemon(config, log, ready_path=ready_path))
+            return stack.enter_context(RunningDaemon(config, log, ready_path=ready_path, tls=tls))
 
         yield started

@@ -22,7 +22,7 @@ def _look(device: Device) -> Finding:
     if soon:
         return to_mend(
             f"certificates expired, or about to: {', '.join(sorted(soon))}",
-            "Issue them anew: fvctl terminals revoke NAME, then fvctl terminals add NAME --csr FILE",
+            "Issue them anew: fvctl terminals change NAME --csr FILE",
             **soon,
         )
     return well(f"{len(terminals)} terminals are known, and no certificate ends within {SOON.days} days")
