@@ -32,7 +32,16 @@ def new_record(kek: Kek, key: OpeningKey, state: KeyState, expires: date | None 
     """
     now = now_utc()
     try:
-        record = KeyRecord(key.kid, key.kind, state, key.terminal, now, now, expires, None)
+        record = KeyRecord(
+            kid=key.kid,
+            kind=key.kind,
+            state=state,
+            terminal=key.terminal,
+            created_utc=now,
+            changed_utc=now,
+            expires=expires,
+            sealed=None,
+        )
     except pydantic.ValidationError as error:
         names = {str(fault["loc"][0]) for fault in error.errors()}
         raise KeyRefused(
