@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -29,6 +30,7 @@ from daemon.pipeline import Pipeline, Stages
 from daemon.score.calibration import load_calibration
 from daemon.sealed.freshness import FreshPhotos
 from daemon.sealed.jwe import JweFormat
+from daemon.sealed.kek import kek_files
 from daemon.sealed.keyring import KeyRing, load_ring
 from daemon.sealed.keystore import STORE_FILE
 from daemon.sealed.opener import Opener
@@ -104,7 +106,8 @@ def watched_ring(config: Config) -> Watched[KeyRing]:
     Raises:
         KeyRefused: see `load_ring`.
     """
-    return Watched([config.keys.store / STORE_FILE], lambda: load_ring(config, today_utc))
+    files = (config.keys.store / STORE_FILE, *kek_files(config.keys, os.environ))
+    return Watched(files, lambda: load_ring(config, today_utc))
 
 
 def make_opener(config: Config, ring: Watched[KeyRing]) -> Opener:

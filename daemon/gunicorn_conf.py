@@ -6,6 +6,7 @@ module's globals; this is the one module that reads the configuration when it is
 
 from __future__ import annotations
 
+import ctypes
 import os
 import resource
 import socket
@@ -24,6 +25,9 @@ from daemon.audit import Journal
 from daemon.config import Config, config_path, load_config
 from daemon.errors import ConfigurationRefused, DeviceError, InvalidArgument
 from daemon.tls import make_tls
+
+_SET_DUMPABLE = 4
+"""Source: prctl(2), PR_SET_DUMPABLE."""
 
 _LOAD_REFUSED = 4
 """Exit status for a configuration that must not be served. Source: gunicorn's arbiter, `APP_LOAD_ERROR`."""
@@ -102,9 +106,13 @@ def _answer_to_http(error: BaseException) -> Answer:
 def post_fork(_server: Any, worker: Any) -> None:  # noqa: ANN401 - gunicorn's Arbiter and Worker
     """No core dump, which would hold photos; and nothing on standard error but the journal.
 
+    A limit of zero does not stop the kernel where it hands cores to a program (core(5), "Piping core dumps to a
+    program"); a process that is not dumpable has none, and no other process of its account can read its memory.
+
     libtiff writes there what it makes of a damaged photo.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    ctypes.CDLL(None).prctl(_SET_DUMPABLE, 0, 0, 0, 0)
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8")
     for handler in worker.log.error_log.handlers:
         handler.setStream(sys.stderr)
