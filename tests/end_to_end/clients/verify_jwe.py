@@ -13,6 +13,7 @@ import urllib.parse
 import urllib.request
 import uuid
 from pathlib import Path
+from typing import Any
 
 from joserfc import jwe, jwk
 
@@ -25,11 +26,11 @@ class Photos(jwe.JWERegistry):
     max_ciphertext_length = 8 << 20
 
 
-def sealed(photo: str, key: dict[str, str]) -> str:
+def sealed(photo: str, key: dict[str, Any]) -> str:
     """JWE in compact serialisation; iat and jti are for devices that take a photo once only."""
-    header = {"alg": ALGORITHMS[key["kty"]], "enc": "A256GCM", "kid": key["kid"]}
-    header |= {"iat": int(time.time()), "jti": str(uuid.uuid4())}
-    registry = Photos(algorithms=[header["alg"], "A256GCM"], strict_check_header=False)
+    alg, fresh = ALGORITHMS[key["kty"]], {"iat": int(time.time()), "jti": str(uuid.uuid4())}
+    header = {"alg": alg, "enc": "A256GCM", "kid": key["kid"], **fresh}
+    registry = Photos(algorithms=[alg, "A256GCM"], strict_check_header=False)
     return jwe.encrypt_compact(header, Path(photo).read_bytes(), jwk.import_key(key), registry=registry)
 
 
