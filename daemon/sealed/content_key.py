@@ -66,8 +66,7 @@ def derived(shared: bytes, info: bytes, key: bytearray) -> None:
 
 def _agreed(secret: x25519.X25519PrivateKey | ec.EllipticCurvePrivateKey, parts: SealedParts) -> bytearray:
     header = parts.header
-    if header.epk is None:
-        raise ValueError(header.alg)
+    assert header.epk is not None  # a header with ECDH-ES has one
     key = bytearray(SYMMETRIC_BYTES)
     info = other_info(ENC, len(key) * 8, header.apu, header.apv)
     derived(agreement(secret, header.epk), info, key)
