@@ -176,7 +176,8 @@ class CountingKey(rsa.RSAPrivateKey):
 
     def decrypt(self, ciphertext: bytes, padding: AsymmetricPadding) -> bytes:
         """See RSAPrivateKey."""
-        self.used += int.from_bytes(ciphertext, "big") < self.public_key().public_numbers().n
+        fits = int.from_bytes(ciphertext, "big") < self.public_key().public_numbers().n
+        self.used += fits and len(ciphertext) == self.key_size // 8
         return self._secret.decrypt(ciphertext, padding)
 
     @property
