@@ -14,6 +14,7 @@ The map, from the socket down. A module imports downward only; siblings never im
     face/                    3 detect, 4 align, 5 embed, 6 quality
     score/                   7 compare, 8 calibrate
     inference  audit  tls    engines on an accelerator; logs, metrics, step times; how connections are protected
+    pulse  notify            whether there is progress; what the service manager is told
     config  manifest  records  structure  watched  private
                              what a site says, what a network says, what stages hand over, what a file is made of,
                              what is made again when its files changed, what its owner alone may read

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import cv2
 import falcon
@@ -26,9 +29,11 @@ from daemon.inference import OnnxNetwork, Target, load_engine
 from daemon.manifest import load_manifest
 from daemon.photo import PhotoDecoder
 from daemon.pipeline import Pipeline, Stages
+from daemon.pulse import Pulse
 from daemon.score.calibration import load_calibration
 from daemon.sealed.freshness import FreshPhotos
 from daemon.sealed.jwe import JweFormat
+from daemon.sealed.kek import kek_files
 from daemon.sealed.keyring import KeyRing, load_ring
 from daemon.sealed.keystore import STORE_FILE
 from daemon.sealed.opener import Opener
@@ -44,6 +49,10 @@ class Networks:
 
     detection: OnnxNetwork
     recognition: OnnxNetwork
+
+    def reproduce(self) -> bool:
+        """Whether both still compute their golden vectors."""
+        return self.detection.reproduces() and self.recognition.reproduces()
 
 
 def load_networks(settings: Inference) -> Networks:
@@ -104,7 +113,8 @@ def watched_ring(config: Config) -> Watched[KeyRing]:
     Raises:
         KeyRefused: see `load_ring`.
     """
-    return Watched([config.keys.store / STORE_FILE], lambda: load_ring(config, today_utc))
+    files = (config.keys.store / STORE_FILE, *kek_files(config.keys, os.environ))
+    return Watched(files, lambda: load_ring(config, today_utc))
 
 
 def make_opener(config: Config, ring: Watched[KeyRing]) -> Opener:
@@ -132,8 +142,27 @@ def make_stages(config: Config, networks: Networks, opener: Opener) -> Stages:
     )
 
 
-def create_app(config: Config, journal: Journal) -> WsgiApp:
-    """The WSGI application, ready to answer.
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """Everything that serves.
+
+    Attributes:
+        wsgi: the WSGI application.
+        pulse: whether it makes progress.
+        turnstile: who is let in.
+    """
+
+    wsgi: WsgiApp
+    pulse: Pulse
+    turnstile: Turnstile
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer one request. Source: PEP 3333."""
+        return self.wsgi(environ, start_response)
+
+
+def create_app(config: Config, journal: Journal) -> Daemon:
+    """The daemon, ready to answer.
 
     Raises:
         DeviceError: the device must not serve as it is; carries a remedy.
@@ -142,32 +171,37 @@ def create_app(config: Config, journal: Journal) -> WsgiApp:
     ring = watched_ring(config)
     networks = load_networks(config.inference)
     stages = make_stages(config, networks, make_opener(config, ring))
-
-    tls = make_tls(config, lambda _fault: None)  # gunicorn's own instance reports
-
-    def warnings() -> tuple[str, ...]:
-        """Weaknesses in use, as of the keys and certificates that are held now."""
-        return (*ring.kept().warnings(config.sealed), *(tls.warnings() if tls else ()))
-
-    metrics = Metrics(warnings)
-    for warning in warnings():
-        journal.write("warning", reason=warning)
-    pipeline = Pipeline(stages, ThreadPoolExecutor(config.admission.running, "photo-two"))
-    exchange = Exchange(journal, metrics)
     registry = watch_registry(config.terminals)
     credentials = Credentials(config.terminals.authentication, registry, today_utc)
     gate = Gate(credentials, RateLimit(config.terminals, registry, time.monotonic), config.management)
+    metrics = Metrics(_warnings(config, ring, journal))
+    pulse = Pulse(config.health, networks.reproduce, time.monotonic)
+    turnstile = Turnstile(config.admission, time.monotonic)
+    pipeline = Pipeline(stages, ThreadPoolExecutor(config.admission.running, "photo-two"))
+    exchange = Exchange(journal, metrics)
     app: WsgiApp = falcon.App(middleware=[exchange, gate])
     for kind in (Exception, falcon.HTTPError):  # falcon's own handler for the second would win over one for the first
         app.add_error_handler(kind, exchange.on_error)
-    turnstile = Turnstile(config.admission, time.monotonic)
-    app.add_route(PATH, Verification(pipeline, turnstile, config.server.body_limit_bytes))
+    app.add_route(PATH, Verification(pipeline, turnstile, pulse, config.server.body_limit_bytes))
     app.add_route("/healthz", Alive())
     app.add_route("/readyz", _readiness(networks, ring, credentials))
     app.add_route("/metrics", Exposition(metrics))
     app.add_route("/openapi.yaml", OpenApi())
     app.add_route(JWKS_PATH, Jwks(lambda: ring.current().jwks()))
-    return app
+    return Daemon(app, pulse, turnstile)
+
+
+def _warnings(config: Config, ring: Watched[KeyRing], journal: Journal) -> Callable[[], tuple[str, ...]]:
+    """Gives the weaknesses in use, as of the keys and certificates held when it is asked; journals them now."""
+    tls = make_tls(config, lambda _fault: None)  # gunicorn's own instance reports
+
+    def warnings() -> tuple[str, ...]:
+        """Weaknesses in use."""
+        return (*ring.kept().warnings(config.sealed), *(tls.warnings() if tls else ()))
+
+    for warning in warnings():
+        journal.write("warning", reason=warning)
+    return warnings
 
 
 def _readiness(networks: Networks, ring: Watched[KeyRing], credentials: Credentials) -> Ready:

@@ -87,6 +87,7 @@ class Server:
     threads: Annotated[int, Field(ge=2, le=256)]
     keepalive_s: Annotated[int, Field(ge=1, le=300)]
     receive_s: Seconds
+    grace_s: AtLeastOne
     body_limit_bytes: AtLeastOne
 
 
@@ -114,6 +115,14 @@ class Admission:
     running: AtLeastOne
     waiting: Annotated[int, Field(ge=0)]
     deadline_s: Seconds
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
+class Health:
+    """Section `health`: what counts as a hang, and how often an idle device tests itself."""
+
+    stuck_s: Seconds
+    idle_test_s: Seconds
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)
@@ -188,6 +197,7 @@ class Config:
     management: Management
     terminals: Terminals
     admission: Admission
+    health: Health
     keys: Keys
     sealed: Sealed
     photo: PhotoLimits

@@ -6,6 +6,7 @@ module's globals; this is the one module that reads the configuration when it is
 
 from __future__ import annotations
 
+import ctypes
 import os
 import resource
 import socket
@@ -23,7 +24,11 @@ from daemon.api.responses import INTERNAL_ERROR, LENGTH_REQUIRED, Answer, answer
 from daemon.audit import Journal
 from daemon.config import Config, config_path, load_config
 from daemon.errors import ConfigurationRefused, DeviceError, InvalidArgument
+from daemon.notify import take_service_manager
 from daemon.tls import make_tls
+
+_SET_DUMPABLE = 4
+"""Source: prctl(2), PR_SET_DUMPABLE."""
 
 _LOAD_REFUSED = 4
 """Exit status for a configuration that must not be served. Source: gunicorn's arbiter, `APP_LOAD_ERROR`."""
@@ -40,6 +45,17 @@ class ContractWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
         super().__init__(*args, **kwargs)
         self._began_s: dict[Any, float] = {}
 
+    def run(self) -> None:
+        """Serve; the service manager hears of it now that the engines are loaded and proven."""
+        _MANAGER.tell("READY=1", "STATUS=serving", f"MAINPID={os.getppid()}")
+        super().run()
+
+    def handle_exit(self, sig: int, frame: Any) -> None:  # noqa: ANN401 - a frame
+        """Stop: what is being answered is answered, and on connections that are open nothing new begins."""
+        _MANAGER.tell("STOPPING=1", "STATUS=answering what has begun")
+        self.wsgi.turnstile.close()
+        super().handle_exit(sig, frame)
+
     def handle(self, conn: Any) -> Any:  # noqa: ANN401 - gunicorn's TConn
         """Serve one request of a connection; `notify` watches how long it takes to arrive."""
         self._began_s[conn] = time.monotonic()
@@ -49,12 +65,14 @@ class ContractWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
             del self._began_s[conn]
 
     def notify(self) -> None:
-        """Once a second: no more reading from who has not sent a whole request in time.
+        """Once a second: feed the watchdog, and read no more from who has not sent a whole request in time.
 
         A request that has arrived is not harmed: its answer is still sent. A TLS handshake counts as part of the
         request.
         """
         super().notify()
+        if self.wsgi is not None and self.wsgi.pulse.beats():
+            _MANAGER.tell("WATCHDOG=1")
         latest_s = time.monotonic() - _CONFIG.server.receive_s
         for conn, began_s in list(self._began_s.items()):
             if began_s < latest_s:
@@ -99,12 +117,39 @@ def _answer_to_http(error: BaseException) -> Answer:
     return answer_to(InvalidArgument("malformed HTTP"))
 
 
+def when_ready(server: Any) -> None:  # noqa: ANN401 - gunicorn's Arbiter
+    """Refuse to serve on sockets that a service manager handed over and the configuration does not name.
+
+    What the configuration allows on loopback only must not be reached from elsewhere.
+    """
+    if not server.systemd:
+        return
+    handed = {_address(listener.getsockname()) for listener in server.LISTENERS}
+    if handed != set(_CONFIG.server.bind):
+        refusal = ConfigurationRefused(
+            f"the socket unit listens on {sorted(handed)}, server.bind says {sorted(_CONFIG.server.bind)}",
+            "Make ListenStream= of faceverifyd.socket and server.bind the same.",
+        )
+        Journal().start_refused(refusal)
+        raise SystemExit(_LOAD_REFUSED)
+
+
+def _address(name: Any) -> str:  # noqa: ANN401 - what a socket says of itself
+    if isinstance(name, tuple):
+        return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
+    return f"unix:{os.fsdecode(name)}"
+
+
 def post_fork(_server: Any, worker: Any) -> None:  # noqa: ANN401 - gunicorn's Arbiter and Worker
     """No core dump, which would hold photos; and nothing on standard error but the journal.
+
+    A limit of zero does not stop the kernel where it hands cores to a program (core(5), "Piping core dumps to a
+    program"); a process that is not dumpable has none, and no other process of its account can read its memory.
 
     libtiff writes there what it makes of a damaged photo.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    ctypes.CDLL(None).prctl(_SET_DUMPABLE, 0, 0, 0, 0)
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8")
     for handler in worker.log.error_log.handlers:
         handler.setStream(sys.stderr)
@@ -118,6 +163,7 @@ def _settings(config: Config) -> dict[str, Any]:
         "bind": list(server.bind),
         "threads": server.threads,
         "keepalive": server.keepalive_s,
+        "graceful_timeout": server.grace_s,
         "worker_class": ContractWorker,
         "workers": 1,  # one owner of the accelerator; a second process would load every engine again
         "preload_app": False,  # a CUDA context does not survive a fork
@@ -156,5 +202,6 @@ def _configured() -> tuple[Config, dict[str, Any]]:
         raise SystemExit(_LOAD_REFUSED) from None
 
 
+_MANAGER = take_service_manager(os.environ)
 _CONFIG, _SETTINGS = _configured()
 globals().update(_SETTINGS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -11,18 +12,21 @@ OWNER_ONLY = 0o600
 """Mode of such a file."""
 
 
-def refuse_readable(path: Path, refusal: type[DeviceError] = ConfigurationRefused) -> None:
+def refuse_readable(
+    path: Path, refusal: type[DeviceError] = ConfigurationRefused, descriptor: int | None = None
+) -> None:
     """Check that nobody but its owner, and root, may read or write a file.
 
     Args:
         path: the file.
         refusal: what to raise.
+        descriptor: the file where it is open already: by now, the path may be another's.
 
     Raises:
         DeviceError: of the kind asked for: others may, or it cannot be looked at.
     """
     try:
-        mode = stat.S_IMODE(path.stat().st_mode)
+        mode = stat.S_IMODE(os.stat(path if descriptor is None else descriptor).st_mode)
     except OSError as error:
         raise refusal(
             f"{path} cannot be read: {error.strerror}", f"Make {path}, or give it to the daemon's account."

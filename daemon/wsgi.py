@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 
-from daemon.app import WsgiApp, create_app
+from daemon.app import Daemon, create_app
 from daemon.audit import Journal
 from daemon.config import config_path, load_config
 from daemon.errors import DeviceError
@@ -15,7 +15,7 @@ _LOAD_REFUSED = 4
 `APP_LOAD_ERROR`."""
 
 
-def application() -> WsgiApp:
+def application() -> Daemon:
     """The application for the configuration that the environment names.
 
     Raises:

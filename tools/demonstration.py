@@ -23,14 +23,15 @@ from daemon.app import load_networks
 from daemon.config import CONFIG_VARIABLE, Config, Inference, load_config
 from daemon.errors import DeviceError, EngineRefused
 from daemon.sealed.keys import KeyKind, KeyState
+from tools.asking import DIRECT, Daemon, sealed_form
 from tools.console import COULD_NOT_RUN, NEEDS_DOING, OK, Parser, say, show
 from tools.engines import build_engine
+from tools.explanation import RECOMMENDED_THRESHOLD, explain
 from tools.key_changes import new_record
 from tools.key_making import make_key, published_key
 from tools.keys import key_store
 from tools.samples import sample_photos
 from tools.sealing import jwe_sealer
-from tools.verify import DIRECT, RECOMMENDED_THRESHOLD, ask, explain, fetch_jwks, sealed_form
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
 _STATE = _REPOSITORY / ".state"
@@ -137,10 +138,10 @@ def _is_ready(port: int) -> bool:
 
 def demonstrate(port: int, photos: dict[str, bytes]) -> bool:
     """Verify a mated and a non-mated pair through HTTP, print the answers, and say whether they are right."""
-    url, right = f"http://127.0.0.1:{port}", True
-    seal = jwe_sealer(fetch_jwks(url)[0])
+    daemon, right = Daemon(f"http://127.0.0.1:{port}"), True
+    seal = jwe_sealer(daemon.jwks()[0])
     for kind, first, second in _PAIRS:
-        answer = ask(url, sealed_form(seal, (photos[first], photos[second])))
+        answer = daemon.ask(sealed_form(seal, (photos[first], photos[second])))
         show({"pair": f"{kind}: {first}.jpg, {second}.jpg", "answer": answer.body, "meaning": explain(answer)}, False)
         score = float(answer.body.get("verification_score", -1))
         right &= score > RECOMMENDED_THRESHOLD if kind == "mated" else 0 <= score < _NON_MATED_BELOW

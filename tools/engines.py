@@ -35,7 +35,7 @@ from daemon.inference import (
 from daemon.manifest import Manifest, Rewrite, load_manifest, model_hash
 from daemon.records import Floats
 from daemon.yaml_file import read_yaml
-from tools.console import NEEDS_DOING, OK, say, show_rows
+from tools.console import NEEDS_DOING, OK, actions, say, show_rows
 from tools.fetch import fetch_archive, read_member
 from tools.publication import SHORT, locked, publish
 from tools.recipe import device_model
@@ -134,11 +134,22 @@ def _names(settings: Inference) -> tuple[str, str]:
     return settings.detection, settings.recognition
 
 
-def _build(settings: Inference, as_json: bool) -> int:
+def _build(args: argparse.Namespace, settings: Inference) -> int:
     cache = settings.engines.parent / "cache"
-    records = [build_engine(settings.networks / name, settings, cache) for name in _names(settings)]
-    show_rows([_row(record) | record.checks for record in records], as_json)
+    wanted = [name for name in _names(settings) if not (args.missing and _loads(settings, name))]
+    records = [build_engine(settings.networks / name, settings, cache) for name in wanted]
+    show_rows([_row(record) | record.checks for record in records], args.json)
     return OK
+
+
+def _loads(settings: Inference, name: str) -> bool:
+    target = Target(settings.accelerator, settings.policy, settings.threads)
+    try:
+        load_engine(settings.engines, load_manifest(settings.networks / name), target)
+    except EngineRefused as missing:
+        say(f"{name}: {missing.args[0]}")
+        return False
+    return True
 
 
 def _row(record: EngineRecord) -> dict[str, object]:
@@ -151,7 +162,7 @@ def _row(record: EngineRecord) -> dict[str, object]:
     }
 
 
-def _list(settings: Inference, as_json: bool) -> int:
+def _list(args: argparse.Namespace, settings: Inference) -> int:
     rows = []
     for folder in sorted(settings.engines.glob("[!.]*-*")):
         if folder.is_symlink():
@@ -159,11 +170,11 @@ def _list(settings: Inference, as_json: bool) -> int:
         record = read_yaml(folder / RECORD_FILE, EngineRecord)
         current = (settings.engines / record.name).resolve() == folder.resolve()
         rows.append(_row(record) | {"current": "yes" if current else "no"})
-    show_rows(rows, as_json)
+    show_rows(rows, args.json)
     return OK
 
 
-def _verify(settings: Inference, as_json: bool) -> int:
+def _verify(args: argparse.Namespace, settings: Inference) -> int:
     rows, worst = [], OK
     for name in _names(settings):
         target = Target(settings.accelerator, settings.policy, settings.threads)
@@ -178,18 +189,19 @@ def _verify(settings: Inference, as_json: bool) -> int:
             worst = NEEDS_DOING
             finding = {"ok": "no", "finding": str(error.args[0]), "remedy": error.remedy}
         rows.append({"network": name, **finding})
-    show_rows(rows, as_json)
+    show_rows(rows, args.json)
     return worst
-
-
-_ACTIONS = {"build": _build, "list": _list, "verify": _verify}
 
 
 def run(args: argparse.Namespace) -> int:
     """Build, list or verify."""
-    return _ACTIONS[args.action](load_config(args.config).inference, args.json)
+    return int(args.act(args, load_config(args.config).inference))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The sub-command's own arguments."""
-    parser.add_argument("action", choices=_ACTIONS)
+    add = actions(parser)
+    build = add("build", _build, "make the engines of this device: fetch, rewrite, prove, publish")
+    build.add_argument("--missing", action="store_true", help="only those that are not there, or do not load")
+    add("list", _list, "every engine that was built, and which are in use")
+    add("verify", _verify, "whether the engines compute what they should, and on the right accelerator")

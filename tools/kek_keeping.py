@@ -144,7 +144,14 @@ class CredentialKeeper:
 
     def has(self, suffix: str) -> bool:
         """See KekKeeper."""
-        return self._path(suffix).exists()
+        path = self._path(suffix)
+        try:
+            path.stat()
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise KeyRefused(f"{path} cannot be looked at: {error.strerror}", "Run fvctl as root.") from None
+        return True
 
     def make(self, suffix: str) -> None:
         """See KekKeeper."""

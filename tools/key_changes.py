@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from datetime import date
 
+import pydantic
+
 from daemon.errors import KeyRefused
 from daemon.sealed.kek import Kek
 from daemon.sealed.keys import KeyKind, KeyState, OpeningKey
@@ -23,9 +25,29 @@ _BOUND = {KeyKind.DIRECT: True, KeyKind.LEGACY: False}
 
 
 def new_record(kek: Kek, key: OpeningKey, state: KeyState, expires: date | None = None) -> KeyRecord:
-    """A record for a key that is new in the store."""
+    """A record for a key that is new in the store.
+
+    Raises:
+        KeyRefused: its id, or its terminal's name, is not as they must be.
+    """
     now = now_utc()
-    record = KeyRecord(key.kid, key.kind, state, key.terminal, now, now, expires, None)
+    try:
+        record = KeyRecord(
+            kid=key.kid,
+            kind=key.kind,
+            state=state,
+            terminal=key.terminal,
+            created_utc=now,
+            changed_utc=now,
+            expires=expires,
+            sealed=None,
+        )
+    except pydantic.ValidationError as error:
+        names = {str(fault["loc"][0]) for fault in error.errors()}
+        raise KeyRefused(
+            f"not allowed for a key: {', '.join(sorted(names))}",
+            "Up to 64 letters, digits, dots, dashes and underscores, in a terminal's name also spaces.",
+        ) from None
     return seal_record(kek, record, key)
 
 
@@ -33,7 +55,7 @@ def adding(key: OpeningKey, state: KeyState, expires: date | None) -> Change:
     """Add a key.
 
     Raises (when the change is made):
-        KeyRefused: its id is taken, or it belongs to a terminal and should not, or the other way round.
+        KeyRefused: its id is taken or not allowed, or it belongs to a terminal and should not, or the other way round.
     """
 
     def change(store: OpenedStore) -> tuple[KeyRecord, ...]:

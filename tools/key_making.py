@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import secrets
 import string
+import warnings
 from collections.abc import Callable
 from datetime import date, datetime, timezone
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa, x25519
-from joserfc.errors import JoseError
+from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import JWKRegistry, OctKey
 
 from daemon.errors import KeyRefused
@@ -24,7 +25,7 @@ from daemon.sealed.keys import (
     secret_bytes,
     secret_of,
 )
-from daemon.sealed.legacy import KEY_BYTES, PUBLISHED_IV, PUBLISHED_KEY
+from daemon.sealed.legacy import IV_BYTES, KEY_BYTES, PUBLISHED_IV, PUBLISHED_KEY
 
 _RSA_BITS = 3072
 """Source: NIST SP 800-57 part 1, table 2: 128 bits of security."""
@@ -89,7 +90,7 @@ def key_of_jwk(text: bytes, terminal: str | None) -> OpeningKey:
         kind = _kind(jwk)
         content = _content(kind, jwk)
         kid = jwk.get("kid") or _new_kid(kind)
-    except (JoseError, ValueError, TypeError, KeyError, AttributeError):
+    except (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise KeyRefused("what was imported is no private JWK", remedy) from None
     return OpeningKey(str(kid), kind, terminal, secret_of(kind, content))
 
@@ -102,8 +103,13 @@ def _content(kind: KeyKind, jwk: dict[str, Any]) -> bytes:
     if kind is KeyKind.DIRECT:
         return _octets(jwk["k"])
     if kind is KeyKind.LEGACY:
-        return _octets(jwk["k"]) + _octets(jwk["iv"])
-    imported = JWKRegistry.import_key({name: value for name, value in jwk.items() if name != "alg"})
+        key, iv = _octets(jwk["k"]), _octets(jwk["iv"])
+        if (len(key), len(iv)) != (KEY_BYTES, IV_BYTES):  # together they could still be as long as they should
+            raise ValueError(len(key))
+        return key + iv
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SecurityWarning)  # what joserfc warns of, secret_of refuses
+        imported = JWKRegistry.import_key({name: value for name, value in jwk.items() if name != "alg"})
     return secret_bytes(imported.private_key)  # type: ignore[arg-type]  # secret_of checks which it is
 
 

@@ -19,7 +19,7 @@ from daemon.errors import KeyRefused
 from daemon.sealed.kek import Kek
 from daemon.sealed.keystore import STORE_FILE, KeyRecord, OpenedStore, StoreFile, as_plain, open_store, seal_file
 from tools.key_audit import ABANDONED, AUDIT_FILE, BEGINNING, Entry, append, check_against, read_entries
-from tools.whole_file import make_folder, write_whole
+from tools.whole_file import make_folder, open_in_place, write_whole
 
 Change = Callable[[OpenedStore], tuple[KeyRecord, ...]]
 """The store as it is, to its keys as they shall be."""
@@ -48,6 +48,7 @@ class KeyStore:
     def __init__(self, folder: Path, keks: Callable[[], tuple[Kek, ...]]) -> None:
         self.folder = folder
         self._keks = keks
+        self._held = False
 
     @property
     def exists(self) -> bool:
@@ -68,7 +69,7 @@ class KeyStore:
         Raises:
             KeyRefused: there is one already.
         """
-        with self._locked():
+        with self.locked():
             if self.exists:
                 raise KeyRefused(f"there is a key store already: {self.folder}", "Use it: fvctl keys list")
             log = self.folder / AUDIT_FILE
@@ -86,7 +87,7 @@ class KeyStore:
         Raises:
             KeyRefused: the store or its log is not as it was written, or what `change` raises.
         """
-        with self._locked():
+        with self.locked():
             before = self.opened()
             keys = change(before)
             log = self.folder / AUDIT_FILE
@@ -118,17 +119,28 @@ class KeyStore:
         return OpenedStore(sealed, kek)
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """One change at a time: two at once would lose one of them."""
+    def locked(self) -> Iterator[None]:
+        """One change at a time, also of several steps: two at once would lose one of them.
+
+        Raises:
+            KeyRefused: a file cannot be written.
+        """
+        if self._held:
+            yield
+            return
         try:
             make_folder(self.folder)
-            with (self.folder / ".lock").open("w") as lock:
+            with os.fdopen(open_in_place(self.folder / ".lock"), "r+b") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
+                self._held = True
                 yield
         except OSError as error:
             raise KeyRefused(
-                f"{self.folder} cannot be written: {error.strerror}", "Run fvctl as root, and look at the disk."
+                f"{error.filename or self.folder} cannot be written: {error.strerror}",
+                "Run fvctl as root, and look at the disk.",
             ) from None
+        finally:
+            self._held = False
 
 
 def now_utc() -> str:

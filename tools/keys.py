@@ -19,9 +19,9 @@ from daemon.errors import KeyRefused, SealedPhotoRefused
 from daemon.sealed.jwe import JweFormat
 from daemon.sealed.kek import NEXT
 from daemon.sealed.keyring import KeyRing
-from daemon.sealed.keys import KeyKind, KeyState, OpeningKey, jwk_set, public_jwk
+from daemon.sealed.keys import OPENING_STATES, KeyKind, KeyState, OpeningKey, jwk_set, public_jwk
 from daemon.sealed.keystore import KeyRecord, OpenedStore
-from tools.console import NEEDS_DOING, OK, actions, show, show_rows
+from tools.console import NEEDS_DOING, OK, actions, say, show, show_rows
 from tools.kek_keeping import KekKeeper, kek_keeper
 from tools.key_changes import adding, moving, new_record, resealing
 from tools.key_making import as_jwk, day, key_of_jwk, make_key, published_key
@@ -29,8 +29,8 @@ from tools.key_store import KeyStore, Operation, today
 
 _SYMMETRIC = (KeyKind.DIRECT, KeyKind.LEGACY)
 _SHORT = 12
-_ADDED = (KeyKind.X25519, KeyKind.P256, KeyKind.RSA, *_SYMMETRIC)
-"""What `add` makes; the others are made where they are needed."""
+_ADDED = (KeyKind.X25519, KeyKind.P256, KeyKind.RSA, *_SYMMETRIC, KeyKind.ENROLMENT)
+"""What `add` makes; the authority's is made where it is needed."""
 
 
 def key_store(config: Config) -> tuple[KeyStore, KekKeeper]:
@@ -61,13 +61,16 @@ def _secret_of_kind(store: OpenedStore, kind: KeyKind) -> OpeningKey | None:
 
 def _init(args: argparse.Namespace, config: Config) -> int:
     store, keeper = key_store(config)
-    if not keeper.has(""):
-        if store.exists:
-            raise KeyRefused("there is a key store, and its key-encryption key is missing", "Restore it from a backup.")
-        keeper.make("")
-    kek = keeper.keks()[0]
     enrolment, first = make_key(KeyKind.ENROLMENT), make_key(KeyKind.X25519)
-    store.create(tuple(new_record(kek, key, KeyState.ACTIVE) for key in (enrolment, first)), kek)
+    with store.locked():
+        if not keeper.has(""):
+            if store.exists:
+                raise KeyRefused(
+                    "there is a key store, and its key-encryption key is missing", "Restore it from a backup."
+                )
+            keeper.make("")
+        kek = keeper.keks()[0]
+        store.create(tuple(new_record(kek, key, KeyState.ACTIVE) for key in (enrolment, first)), kek)
     shown = {"store": str(store.folder), "enrolment": enrolment.kid, "key": first.kid}
     show(shown | {"next": "fvctl keys export-jwks, or start the daemon"}, args.json)
     return OK
@@ -92,6 +95,11 @@ def _shown(record: KeyRecord) -> dict[str, Any]:
 
 
 def _add(args: argparse.Namespace, config: Config) -> int:
+    if args.published and not (config.sealed.legacy and config.sealed.allow_published_key):
+        raise KeyRefused(
+            "the daemon refuses the key that the vendor's manual prints, and with it the whole store",
+            "Only for trying things out set sealed.legacy and sealed.allow_published_key: true.",
+        )
     key = published_key() if args.published else make_key(KeyKind(args.kind), args.terminal)
     fields = _keep(args, config, "add", key)
     shown_once = {"secret": as_jwk(key), "once": "give it to the terminal now; it is not shown again"}
@@ -109,20 +117,19 @@ def _keep(args: argparse.Namespace, config: Config, operation: str, key: Opening
 
 def _import(args: argparse.Namespace, config: Config) -> int:
     store, _ = key_store(config)
-    enrolment = _secret_of_kind(store.opened(), KeyKind.ENROLMENT)
-    if enrolment is None:
-        raise KeyRefused("the key store has no enrolment key", "Make the store anew: fvctl keys init")
+    enrolment = store.opened().opened(OPENING_STATES, [KeyKind.ENROLMENT])
     try:
         text = args.file.read_text("ascii").strip()
         # An enrolment key opens keys and never photos: only here does it count as one that opens.
-        opens = dataclasses.replace(enrolment, kind=KeyKind.X25519)
-        plain = JweFormat(None).open(text, {enrolment.kid: opens}, "")
+        opens = {key.kid: dataclasses.replace(key, kind=KeyKind.X25519) for _, key in enrolment}
+        plain = JweFormat(None).open(text, opens, "")
     except (OSError, UnicodeDecodeError) as error:
         raise KeyRefused(f"{args.file} cannot be read: {error}", "Name a file with one JWE.") from None
     except SealedPhotoRefused:
         raise KeyRefused(
-            f"{args.file} is not sealed to this device's enrolment key",
-            "Seal the key to what this prints: fvctl keys export-jwks --enrolment",
+            f"{args.file} is not sealed to an enrolment key of this device",
+            "Seal the key to what this prints: fvctl keys export-jwks --enrolment; where that has none: "
+            "fvctl keys add --kind enrolment --activate",
         ) from None
     show(_keep(args, config, "import", key_of_jwk(bytes(plain), args.terminal)), args.json)
     return OK
@@ -139,15 +146,17 @@ def _move(args: argparse.Namespace, config: Config) -> int:
 
 def _rotate_kek(args: argparse.Namespace, config: Config) -> int:
     store, keeper = key_store(config)
-    store.opened()  # a store that does not open is not made worse
-    if not keeper.has(NEXT):
-        keeper.make(NEXT)
-        if not keeper.at_once:
-            show({"made": "the next key-encryption key", "next": "restart the daemon, then run this again"}, args.json)
-            return NEEDS_DOING
-    next_kek = keeper.keks()[-1]
-    store.change(Operation("rotate-kek"), resealing(next_kek), next_kek)
-    keeper.promote()
+    with store.locked():  # to the end: another rotation could make a next key over the one that is just used
+        store.opened()  # a store that does not open is not made worse
+        if not keeper.has(NEXT):
+            keeper.make(NEXT)
+            if not keeper.at_once:
+                then = "restart the daemon, then run this again"
+                show({"made": "the next key-encryption key", "next": then}, args.json)
+                return NEEDS_DOING
+        next_kek = keeper.keks()[-1]
+        store.change(Operation("rotate-kek"), resealing(next_kek), next_kek)
+        keeper.promote()
     show({"rotated": True, "keys": len(store.opened().file.keys)}, args.json)
     return OK
 
@@ -170,6 +179,11 @@ def _audit(args: argparse.Namespace, config: Config) -> int:
     for row in () if args.json else rows:  # a table has no room for whole hashes
         row |= {name: row[name][:_SHORT] for name in ("previous", "hash")}
     show_rows(rows, args.json)
+    if interrupted:
+        say(
+            f"the last {len(interrupted)} entries never took effect: an operation was interrupted\n"
+            "  remedy: run it again; if nobody ran it, find out who wrote to the log"
+        )
     return NEEDS_DOING if interrupted else OK
 
 

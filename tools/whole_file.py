@@ -32,11 +32,23 @@ def make_folder(folder: Path) -> None:
     """A folder that its owner alone may enter, and that belongs to whom the folder above belongs to."""
     if not folder.is_dir():
         folder.mkdir(parents=True, mode=0o700)
-        descriptor = os.open(folder, os.O_RDONLY)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
             give_to_owner_of(folder.parent, descriptor)
         finally:
             os.close(descriptor)
+        sync_folder(folder.parent)
+
+
+def open_in_place(path: Path) -> int:
+    """Descriptor of a file that is read and written where it is, made where it is missing; its owner's alone.
+
+    Never what a link points to: the folder may be another account's, and root writes there.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o600)
+    give_to_owner_of(path.parent, descriptor)
+    return descriptor
 
 
 def give_to_owner_of(folder: Path, descriptor: int) -> None:

@@ -27,15 +27,22 @@ class Turnstile:
         self._free = threading.Semaphore(settings.running)
         self._lock = threading.Lock()
         self._waiting = 0
+        self._closed = False
         self._usual_s = 0.1  # a guess, until the first requests have been measured
+
+    def close(self) -> None:
+        """Admit nobody any more; those who are in, or wait already, are not touched."""
+        self._closed = True
 
     @contextmanager
     def admit(self) -> Iterator[None]:
         """A place among those worked on, held for the block.
 
         Raises:
-            TryLater: the queue is full, or the deadline passed in it.
+            TryLater: the device stops, the queue is full, or the deadline passed in it.
         """
+        if self._closed:
+            raise TryLater("stopping", self._retry_after_s())
         if not self._free.acquire(blocking=False):
             self._wait()
         began = self._clock()

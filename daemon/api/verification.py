@@ -8,6 +8,7 @@ from daemon.api.admission import Turnstile
 from daemon.api.intake import read_request
 from daemon.api.responses import success_body
 from daemon.pipeline import Pipeline
+from daemon.pulse import Pulse
 
 PATH = "/identity/image_verification/stateless"
 """Source: the contract."""
@@ -18,8 +19,9 @@ class Verification:
 
     for_terminals = True
 
-    def __init__(self, pipeline: Pipeline, turnstile: Turnstile, body_limit_bytes: int) -> None:
+    def __init__(self, pipeline: Pipeline, turnstile: Turnstile, pulse: Pulse, body_limit_bytes: int) -> None:
         self._pipeline = pipeline
+        self._pulse = pulse
         self._turnstile = turnstile
         self._body_limit_bytes = body_limit_bytes
 
@@ -32,7 +34,7 @@ class Verification:
             EngineRefused: the accelerator failed.
         """
         asked = read_request(request, self._body_limit_bytes)
-        with self._turnstile.admit():
+        with self._turnstile.admit(), self._pulse.working():
             score = self._pipeline.verify(asked, request.context.watch)
         response.content_type = falcon.MEDIA_JSON
         response.data = success_body(score, request.context.request_id)

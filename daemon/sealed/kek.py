@@ -17,11 +17,13 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from daemon.config import KekSource, Keys
 from daemon.errors import KeyRefused
 from daemon.private import refuse_readable
+from daemon.sealed.buffers import wipe
 from daemon.sealed.token import token_keks
 
 KEK_BYTES = 32
 NONCE_BYTES = 12
-"""AES-256-GCM. Source: NIST SP 800-38D, section 8.2.2: a random nonce of 96 bits."""
+TAG_BYTES = 16
+"""AES-256-GCM. Source: NIST SP 800-38D, sections 8.2.2, a random nonce of 96 bits, and 5.2.1.2."""
 
 NEXT = "-next"
 """Behind the name of the KEK that a rotation goes to."""
@@ -36,18 +38,24 @@ class Kek(Protocol):
     def seal(self, plain: bytes, associated: bytes) -> bytes:
         """Nonce, ciphertext and tag of AES-256-GCM."""
 
-    def open(self, sealed: bytes, associated: bytes) -> bytes | None:
-        """What was sealed; None where it was not sealed with this key, or was changed since."""
+    def open(self, sealed: bytes, associated: bytes) -> bytearray | None:
+        """What was sealed, in a buffer that the caller wipes.
+
+        None where it was not sealed with this key, or was changed since.
+        """
 
 
 class AesKek:
     """A KEK that is in memory.
 
+    Args:
+        key: 32 bytes; the caller may wipe them afterwards.
+
     Raises:
         KeyRefused: it has not 32 bytes.
     """
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes | memoryview) -> None:
         if len(key) != KEK_BYTES:
             raise KeyRefused(
                 f"the key-encryption key has {len(key)} bytes; expected {KEK_BYTES}", "Restore it from where it came."
@@ -59,12 +67,18 @@ class AesKek:
         nonce = os.urandom(NONCE_BYTES)
         return nonce + self._aead.encrypt(nonce, plain, associated)
 
-    def open(self, sealed: bytes, associated: bytes) -> bytes | None:
+    def open(self, sealed: bytes, associated: bytes) -> bytearray | None:
         """See Kek."""
-        try:
-            return self._aead.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], associated)
-        except (InvalidTag, ValueError):  # ValueError: shorter than a nonce
+        nonce, rest = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
+        if len(rest) < TAG_BYTES:
             return None
+        plain = bytearray(len(rest) - TAG_BYTES)
+        try:
+            self._aead.decrypt_into(nonce, rest, associated, plain)
+        except InvalidTag:
+            wipe(plain)  # decrypt_into writes before it knows that the tag is wrong
+            return None
+        return plain
 
 
 def load_keks(settings: Keys, environment: Mapping[str, str]) -> tuple[Kek, ...]:
@@ -101,15 +115,34 @@ def keks_of_files(settings: Keys, environment: Mapping[str, str]) -> tuple[Kek, 
         )
         if not folder:
             raise KeyRefused(f"no credentials were handed over: {CREDENTIALS} is not set", remedy)
-    found = [_read(name, remedy) for name in (path, path.with_name(path.name + NEXT)) if name.exists()]
+    # The next one first: it may take the place of the other in between, and must not be missed in both.
+    following = _read(path.with_name(path.name + NEXT), remedy)
+    found = tuple(kek for kek in (_read(path, remedy), following) if kek is not None)
     if not found:
         raise KeyRefused(f"the key-encryption key is missing: {path}", remedy)
-    return tuple(found)
+    return found
 
 
-def _read(path: Path, remedy: str) -> Kek:
-    refuse_readable(path, KeyRefused)
+def kek_files(settings: Keys, environment: Mapping[str, str]) -> tuple[Path, ...]:
+    """The files on which it depends what `load_keks` gives, there or not."""
+    if settings.kek is KekSource.PKCS11 and settings.pkcs11 is not None:
+        return (settings.pkcs11.pin,)
+    path = Path(environment.get(CREDENTIALS, "")) / settings.credential
+    if settings.kek is KekSource.FILE and settings.file is not None:
+        path = settings.file
+    return (path, path.with_name(path.name + NEXT))
+
+
+def _read(path: Path, remedy: str) -> Kek | None:
+    key = bytearray(KEK_BYTES + 1)  # one more, so that a longer file is noticed
     try:
-        return AesKek(path.read_bytes())
+        with path.open("rb", buffering=0) as file:
+            refuse_readable(path, KeyRefused, file.fileno())
+            size = file.readinto(key)
+        return AesKek(memoryview(key)[:size])
+    except FileNotFoundError:
+        return None
     except OSError as error:
         raise KeyRefused(f"the key-encryption key cannot be read: {path}: {error.strerror}", remedy) from None
+    finally:
+        wipe(key)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
 
-from daemon.config import Config, Sealed
+from daemon.config import Config, Keys, Sealed
 from daemon.errors import KeyRefused
 from daemon.sealed.kek import load_keks
 from daemon.sealed.keys import OPENING_STATES, PUBLISHED_KINDS, KeyKind, KeyState, OpeningKey, jwk_set, public_jwk
@@ -21,6 +21,8 @@ LEGACY_WARNING = "legacy format in use: its fixed IV protects photos weakly"
 PUBLISHED_WARNING = "published default key in use: anyone who can read the network can open the photos"
 
 _JWE_KINDS = (*PUBLISHED_KINDS, KeyKind.DIRECT)
+_RING_KINDS = (*_JWE_KINDS, KeyKind.LEGACY)
+"""Kinds that open photos; the secrets of the others have no business in the daemon."""
 
 
 class KeyRing:
@@ -72,7 +74,7 @@ def load_ring(config: Config, today: Today, environment: Mapping[str, str] = os.
     Raises:
         KeyRefused: the KEK or the store is refused, or see `ring_of`.
     """
-    return ring_of(open_store(config.keys.store, load_keks(config.keys, environment)), config.sealed, today)
+    return ring_of(_open_store(config.keys, environment), config.sealed, today)
 
 
 def ring_of(store: OpenedStore, settings: Sealed, today: Today) -> KeyRing:
@@ -82,7 +84,7 @@ def ring_of(store: OpenedStore, settings: Sealed, today: Today) -> KeyRing:
         KeyRefused: a record does not open, a format that is turned on has no key that opens, or the published key is
             in use without being allowed.
     """
-    ring = KeyRing(store.opened(OPENING_STATES), today)
+    ring = KeyRing(store.opened(OPENING_STATES, _RING_KINDS), today)
     kinds = {key.kind for key in ring.opening().values()}
     if settings.jwe and kinds.isdisjoint(_JWE_KINDS):
         raise KeyRefused("sealed.jwe is on, and no key opens it", "Run: fvctl keys add --activate")
@@ -97,3 +99,12 @@ def ring_of(store: OpenedStore, settings: Sealed, today: Today) -> KeyRing:
             "one; only for trying things out set sealed.allow_published_key: true.",
         )
     return ring
+
+
+def _open_store(keys: Keys, environment: Mapping[str, str]) -> OpenedStore:
+    keks = load_keks(keys, environment)
+    try:
+        return open_store(keys.store, keks)
+    except KeyRefused:
+        # The key-encryption key may have been rotated since it was read: once more, with those of now.
+        return open_store(keys.store, load_keks(keys, environment))

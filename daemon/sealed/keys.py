@@ -84,7 +84,7 @@ def secret_bytes(secret: Secret) -> bytes:
     return secret.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
 
 
-def secret_of(kind: KeyKind, content: bytes) -> Secret:
+def secret_of(kind: KeyKind, content: bytes | bytearray) -> Secret:
     """The other way round, checked: the secret of a kind.
 
     Raises:
@@ -94,7 +94,7 @@ def secret_of(kind: KeyKind, content: bytes) -> Secret:
     if kind in sizes:
         if len(content) != sizes[kind]:
             raise _refused(kind, f"{len(content)} bytes instead of {sizes[kind]}")
-        return content
+        return bytes(content)
     try:
         private = load_der_private_key(content, None)
     except (ValueError, TypeError, UnsupportedAlgorithm):

@@ -15,19 +15,23 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import pybase64
+import pydantic
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from daemon.errors import ConfigurationRefused, KeyRefused
+from daemon.errors import KeyRefused
 from daemon.manifest import Sha256
 from daemon.private import refuse_readable
+from daemon.sealed.buffers import wipe
 from daemon.sealed.kek import Kek
 from daemon.sealed.keys import KeyKind, KeyState, OpeningKey, secret_bytes, secret_of
-from daemon.yaml_file import STRICT, read_yaml
+from daemon.yaml_file import STRICT
 
 STORE_FILE = "keystore.json"
 
 KID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+TERMINAL_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$"
+"""Source of the second: names in the registry of terminals, daemon/api/registry.py."""
 
 RESTORE = "Restore the key store and its key-encryption key from one backup, or make a new one: fvctl keys init"
 
@@ -42,7 +46,7 @@ class KeyRecord:
     kid: Annotated[str, Field(pattern=KID_PATTERN)]
     kind: KeyKind
     state: KeyState
-    terminal: str | None
+    terminal: Annotated[str, Field(pattern=TERMINAL_PATTERN)] | None
     created_utc: str
     changed_utc: str
     expires: date | None
@@ -87,14 +91,17 @@ class OpenedStore:
                 return record
         raise KeyRefused(f"no key {kid}", "See which there are: fvctl keys list")
 
-    def opened(self, states: Iterable[KeyState]) -> list[tuple[KeyRecord, OpeningKey]]:
-        """Every key in one of these states, ready to use.
+    def opened(
+        self, states: Iterable[KeyState], kinds: Iterable[KeyKind] = KeyKind
+    ) -> list[tuple[KeyRecord, OpeningKey]]:
+        """Every key in one of these states and of one of these kinds, ready to use.
 
         Raises:
             KeyRefused: a record does not open.
         """
-        wanted = tuple(states)
-        return [(record, open_record(self.kek, record)) for record in self.file.keys if record.state in wanted]
+        wanted = {(state, kind) for state in states for kind in kinds}
+        found = (record for record in self.file.keys if (record.state, record.kind) in wanted)
+        return [(record, open_record(self.kek, record)) for record in found]
 
 
 def open_store(folder: Path, keks: tuple[Kek, ...]) -> OpenedStore:
@@ -117,14 +124,22 @@ def open_store(folder: Path, keks: tuple[Kek, ...]) -> OpenedStore:
             f"the key store cannot be read: {path}: {error.strerror}", f"Give {folder} to the daemon's account."
         ) from None
     refuse_readable(path, KeyRefused)
-    try:
-        file = read_yaml(path, StoreFile, secret=True)
-    except ConfigurationRefused as error:
-        raise KeyRefused(str(error.args[0]), RESTORE) from None
+    file = _read(path)
     for kek in keks:
-        if kek.open(_binary(file.seal), _bound(file)) == b"":
+        if kek.open(_binary(file.seal), _bound(file)) is not None:
             return OpenedStore(file, kek)
     raise KeyRefused(f"{path} was changed, or is sealed with another key-encryption key", RESTORE)
+
+
+def _read(path: Path) -> StoreFile:
+    try:
+        return pydantic.TypeAdapter(StoreFile).validate_json(path.read_bytes(), strict=True)
+    except OSError as error:
+        raise KeyRefused(f"{path} cannot be read: {error.strerror}", RESTORE) from None
+    except pydantic.ValidationError as error:
+        # Where, and never what: it may be a part of a secret that got into another place.
+        wheres = sorted({".".join(map(str, fault["loc"])) or "the file" for fault in error.errors(include_input=False)})
+        raise KeyRefused(f"{path} cannot be read: not as it was written: {', '.join(wheres)[:200]}", RESTORE) from None
 
 
 def seal_file(kek: Kek, file: StoreFile) -> StoreFile:
@@ -148,7 +163,10 @@ def open_record(kek: Kek, record: KeyRecord) -> OpeningKey:
     plain = kek.open(_binary(record.sealed), _metadata(record))
     if plain is None:
         raise KeyRefused(f"the record of key {record.kid} was changed", RESTORE)
-    return OpeningKey(record.kid, record.kind, record.terminal, secret_of(record.kind, plain))
+    try:
+        return OpeningKey(record.kid, record.kind, record.terminal, secret_of(record.kind, plain))
+    finally:
+        wipe(plain)
 
 
 def as_plain(file: StoreFile | KeyRecord) -> dict[str, object]:

@@ -44,7 +44,7 @@ class TokenKek:
                 key.encrypt(plain, mechanism=Mechanism.AES_GCM, mechanism_param=_how(nonce, associated))
             )
 
-    def open(self, sealed: bytes, associated: bytes) -> bytes | None:
+    def open(self, sealed: bytes, associated: bytes) -> bytearray | None:
         """See `daemon.sealed.kek.Kek`.
 
         Raises:
@@ -54,7 +54,9 @@ class TokenKek:
         with session(self._settings) as opened:
             key = _key(opened, self._label)
             try:
-                return bytes(key.decrypt(rest, mechanism=Mechanism.AES_GCM, mechanism_param=_how(nonce, associated)))
+                return bytearray(
+                    key.decrypt(rest, mechanism=Mechanism.AES_GCM, mechanism_param=_how(nonce, associated))
+                )
             except pkcs11.PKCS11Error:  # tokens differ in what they call a wrong tag
                 return None
 

@@ -23,7 +23,7 @@ class Made:
 
     def __init__(self, config: Config) -> None:
         self.stream = io.StringIO()
-        self.client = testing.TestClient(create_app(config, Journal(self.stream)))
+        self.client = testing.TestClient(create_app(config, Journal(self.stream)).wsgi)
 
 
 @pytest.fixture(scope="module")

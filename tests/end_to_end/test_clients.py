@@ -1,9 +1,8 @@
-"""Clients that share no code with the daemon: curl, Java and Node seal and ask as a terminal does."""
+"""Clients that share no code with the daemon: curl, openssl, Java, Node and Python seal and ask as a terminal does."""
 
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from shutil import which
@@ -11,14 +10,16 @@ from shutil import which
 import pytest
 
 from daemon.api.verification import PATH
+from daemon.sealed.legacy import LegacyFormat
 from tests.conftest import need
+from tests.end_to_end import terminal_programs as programs
 from tests.end_to_end.contract import FIRST, SECOND
+from tests.end_to_end.terminal_programs import CLIENTS, Program, said
 from tests.running_daemon import RunningDaemon
 
 Client = Callable[[str, Path, Path], str]
 """(address, photo one, photo two) to the body of the answer."""
 
-_CLIENTS = Path(__file__).parent / "clients"
 _CURL = ["curl", "--silent", "--show-error", "--noproxy", "*"]
 
 
@@ -30,13 +31,9 @@ def photo_files(samples: dict[str, bytes], tmp_path_factory: pytest.TempPathFact
     return {name: folder / f"{name}.jpg" for name in samples}
 
 
-def _said(*command: str) -> str:
-    need(command[0], which(command[0]) is not None)
-    return subprocess.run(command, capture_output=True, check=True, text=True).stdout
-
-
 def _sealed(photo: Path) -> str:
-    return _said("node", str(_CLIENTS / "seal.mjs"), str(photo)).strip()
+    need("node", which("node") is not None)
+    return said("node", str(CLIENTS / "seal.mjs"), str(photo)).strip()
 
 
 def _vendors_curl(url: str, first: Path, second: Path) -> str:
@@ -44,25 +41,30 @@ def _vendors_curl(url: str, first: Path, second: Path) -> str:
     body = first.with_suffix(".body")
     body.write_text(f"{FIRST}={_sealed(first)}&{SECOND}={_sealed(second)}")
     assert "+" in body.read_text()
-    return _said(*_CURL, "-d", f"@{body}", url + PATH)
+    return said(*_CURL, "-d", f"@{body}", url + PATH)
 
 
 def _curl_multipart(url: str, first: Path, second: Path) -> str:
     for photo in (first, second):
         photo.with_suffix(".sealed").write_text(_sealed(photo))
     parts = (f"{FIRST}=<{first.with_suffix('.sealed')}", f"{SECOND}=<{second.with_suffix('.sealed')}")
-    return _said(*_CURL, "-F", parts[0], "-F", parts[1], url + PATH)
+    return said(*_CURL, "-F", parts[0], "-F", parts[1], url + PATH)
 
 
-def _java(url: str, first: Path, second: Path) -> str:
-    return _said("java", str(_CLIENTS / "Verify.java"), url, str(first), str(second))
+def _running(program: Callable[[], Program]) -> Client:
+    return lambda url, first, second: said(*program(), url, str(first), str(second))
 
 
-def _node(url: str, first: Path, second: Path) -> str:
-    return _said("node", str(_CLIENTS / "verify.mjs"), url, str(first), str(second))
-
-
-_EACH_CLIENT = pytest.mark.parametrize("client", [_vendors_curl, _curl_multipart, _java, _node])
+_LEGACY = (programs.shell, programs.java, programs.node, programs.python)
+_JWE = (programs.java_jwe, programs.node_jwe, programs.python_jwe)
+_EACH_CLIENT = pytest.mark.parametrize(
+    "client",
+    [
+        pytest.param(_vendors_curl, id="vendors_curl"),
+        pytest.param(_curl_multipart, id="curl_multipart"),
+        *(pytest.param(_running(program), id=program.__name__) for program in (*_LEGACY, *_JWE)),
+    ],
+)
 
 
 @_EACH_CLIENT
@@ -81,3 +83,17 @@ def test_non_mated_photos_score_below_the_recommended_threshold(
     answer = json.loads(client(daemon.url, photo_files["obama"], photo_files["biden"]))
     assert answer["code"] == 1000
     assert answer["verification_score"] < 0.5
+
+
+@_EACH_CLIENT
+def test_a_refusal_is_shown_and_no_crash(daemon: RunningDaemon, tmp_path: Path, client: Client) -> None:
+    (tmp_path / "one.jpg").write_bytes(b"no photo at all, and long enough that its base64 may hold a plus sign" * 20)
+    answer = json.loads(client(daemon.url, tmp_path / "one.jpg", tmp_path / "one.jpg"))
+    assert (answer["code"], answer["message"]) == (2005, "invalid image type or corrupted")
+
+
+@pytest.mark.parametrize("size", [0, 1, 15, 16, 17, 4097])
+def test_openssl_seals_what_a_gcm_library_seals(legacy: LegacyFormat, tmp_path: Path, size: int) -> None:
+    photo = bytes(step * 151 % 256 for step in range(size))
+    (tmp_path / "photo").write_bytes(photo)
+    assert said(*programs.shell(), str(tmp_path / "photo")) == legacy.seal(photo)

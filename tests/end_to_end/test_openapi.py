@@ -77,7 +77,7 @@ def test_document_is_valid_openapi_3_1(schema: OpenApiSchema, document: dict[str
 
 
 def test_document_names_every_route_and_no_other(config: Config, document: dict[str, Any]) -> None:
-    app = create_app(config, Journal(io.StringIO()))
+    app = create_app(config, Journal(io.StringIO())).wsgi
     served = {
         (route.path, method.method.lower())
         for route in inspect.inspect_routes(app)

@@ -89,6 +89,9 @@ def test_tools_are_told_what_can_be_told_without_a_key() -> None:
         pytest.param("." * 3, "the header is not strict JSON in UTF-8", id="four empty parts"),
         pytest.param("." * 4, "the header is not strict JSON in UTF-8", id="five empty parts"),
         pytest.param(DIRECT.rpartition(".")[0], "no fifth part of 22 digits, the tag", id="no tag"),
+        pytest.param(
+            f"{DIRECT[: DIRECT.index('..') + 19]}{'A' * 22}", "no fifth part of 22 digits, the tag", id="four parts"
+        ),
         pytest.param(f"{DIRECT}.", "no fifth part of 22 digits, the tag", id="a sixth part, empty"),
         pytest.param(f"{DIRECT[:-30]}.{DIRECT[-30:]}", "not canonical base64url", id="a dot in the ciphertext"),
         pytest.param("A" * 5463 + ".", "no end of the header within 5462 digits", id="a long header"),

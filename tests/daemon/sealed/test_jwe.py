@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import random
@@ -152,8 +153,22 @@ def test_whatever_the_text_is_nothing_but_a_refusal_comes(text: str) -> None:
     assert _refusal(text) == ONE_REFUSAL
 
 
+MEMBERS = (
+    st.sampled_from(["alg", "enc", "kid", "epk", "apu", "apv", "typ", "cty", "iat", "jti", "zip", "crit"]) | st.text()
+)
+VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.text(), max_size=2)
+
+
+@given(st.dictionaries(MEMBERS, VALUES, max_size=3))
+def test_whatever_the_header_says_a_right_tag_opens_to_the_photo_or_is_refused(members: dict[str, Any]) -> None:
+    try:
+        assert FORMAT.open(_forged("vector-dir", **members), RING, TERMINAL) == PHOTO
+    except SealedPhotoRefused:
+        assert members != {}
+
+
 class CountingKey(rsa.RSAPrivateKey):
-    """An RSA key that counts how often it was used."""
+    """An RSA key that counts how often it was used on a number that costs the whole operation."""
 
     def __init__(self, secret: rsa.RSAPrivateKey) -> None:
         self._secret = secret
@@ -161,7 +176,8 @@ class CountingKey(rsa.RSAPrivateKey):
 
     def decrypt(self, ciphertext: bytes, padding: AsymmetricPadding) -> bytes:
         """See RSAPrivateKey."""
-        self.used += 1
+        fits = int.from_bytes(ciphertext, "big") < self.public_key().public_numbers().n
+        self.used += fits and len(ciphertext) == self.key_size // 8
         return self._secret.decrypt(ciphertext, padding)
 
     @property
@@ -209,12 +225,35 @@ def test_whatever_the_key_id_one_private_operation_is_done(kid: str) -> None:
     assert counting.used == 1
 
 
-def test_an_encrypted_key_as_long_as_no_key_of_the_device_is_refused() -> None:
-    longer = OpeningKey("longer", KeyKind.RSA, None, rsa.generate_private_key(65537, 3072))
-    sealing = sealing_to(longer)
+@pytest.mark.parametrize("kid", ["vector-rsa", "unknown"])
+def test_a_number_beyond_the_modulus_costs_the_whole_operation_too(kid: str) -> None:
+    # Refused at once, it would tell by which key's modulus: that of the id, or that of a stand-in.
+    secret = RING["vector-rsa"].secret
+    assert isinstance(secret, rsa.RSAPrivateKey)
+    counting = CountingKey(secret)
+    sealing = dataclasses.replace(sealing_to(RING["vector-rsa"]), encrypted_key=b"\xff" * 256)
+    text = sealing.seal(json.dumps(sealing.header | {"kid": kid}).encode())
+    assert _refusal(text, RING | {"vector-rsa": OpeningKey("vector-rsa", KeyKind.RSA, None, counting)}) == ONE_REFUSAL
+    assert counting.used == 1
+
+
+@pytest.fixture(scope="module")
+def longer() -> rsa.RSAPrivateKey:
+    """An RSA key of another size than the ring's."""
+    return rsa.generate_private_key(65537, 3072)
+
+
+def test_the_operation_is_done_with_a_key_as_long_as_the_message(longer: rsa.RSAPrivateKey) -> None:
+    counting = CountingKey(longer)
+    sealing = sealing_to(OpeningKey("longer", KeyKind.RSA, None, longer))
     text = sealing.seal(json.dumps(sealing.header | {"kid": "vector-rsa"}).encode())
-    assert _refusal(text) == ONE_REFUSAL
-    assert _refusal(text, RING | {"longer": longer}) == ONE_REFUSAL
+    assert _refusal(text, RING | {"longer": OpeningKey("longer", KeyKind.RSA, None, counting)}) == ONE_REFUSAL
+    assert counting.used == 1
+
+
+def test_an_encrypted_key_as_long_as_no_key_of_the_device_is_refused(longer: rsa.RSAPrivateKey) -> None:
+    sealing = sealing_to(OpeningKey("vector-rsa", KeyKind.RSA, None, longer))
+    assert _refusal(sealing.seal(json.dumps(sealing.header).encode())) == ONE_REFUSAL
 
 
 def test_a_wrong_tag_leaves_only_zeros() -> None:

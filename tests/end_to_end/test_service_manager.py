@@ -1,0 +1,128 @@
+"""A service manager hears that the daemon is ready, alive and stopping, when it is and not before."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from daemon.sealed.keystore import STORE_FILE
+from daemon.sealed.legacy import LegacyFormat
+from tests.conftest import Site
+from tests.end_to_end.contract import FIRST, SECOND
+from tests.running_daemon import RunningDaemon
+
+
+class Manager:
+    """A socket like systemd's, and all that was told to it."""
+
+    def __init__(self, address: Path) -> None:
+        self.told: list[tuple[float, str]] = []
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(address))
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        while True:
+            for line in self._socket.recv(4096).decode().splitlines():
+                self.told.append((time.monotonic(), line))
+
+    def when(self, line: str) -> list[float]:
+        """At which times this was told."""
+        return [at for at, told in self.told if told == line]
+
+
+@contextmanager
+def _managed(site: Site, name: str, **changes: object) -> Iterator[tuple[Manager, RunningDaemon]]:
+    manager = Manager(site.folder / f"{name}.notify")
+    environment = {"NOTIFY_SOCKET": str(site.folder / f"{name}.notify")}
+    config = site.write(f"{name}.yaml", **changes)
+    with RunningDaemon(config, site.folder / f"{name}.log", environment) as running:
+        yield manager, running
+
+
+def _soon(true: Callable[[], object], within_s: float = 20) -> bool:
+    until = time.monotonic() + within_s
+    while not true() and time.monotonic() < until:
+        time.sleep(0.02)
+    return bool(true())
+
+
+def test_ready_is_told_once_by_the_worker_and_then_the_daemon_answers(site: Site) -> None:
+    with _managed(site, "managed") as (manager, running):
+        assert running.get("/readyz").status == 200
+        assert _soon(lambda: len(manager.when("WATCHDOG=1")) >= 2)
+        assert len(manager.when("READY=1")) == 1
+        assert f"MAINPID={running.process.pid}" in [line for _, line in manager.told]
+
+
+def test_a_daemon_that_refuses_to_start_never_says_that_it_is_ready(site: Site) -> None:
+    manager = Manager(site.folder / "never.notify")
+    config = site.write("never.yaml", inference={"engines": str(site.folder / "none")})
+    environment = {"NOTIFY_SOCKET": str(site.folder / "never.notify")}
+    # The unit does not start it again on status 4.
+    with (
+        pytest.raises(RuntimeError, match="gunicorn ended with 4"),
+        RunningDaemon(config, site.folder / "never.log", environment),
+    ):
+        pass
+    assert manager.told == []
+
+
+def test_a_hung_request_silences_the_watchdog(
+    tmp_path: Path, site: Site, engines: Path, legacy: LegacyFormat, samples: dict[str, bytes]
+) -> None:
+    assert site.folder.is_dir()  # the engines are built
+    own = Site(tmp_path, engines)
+    kek = Path(own.document["keys"]["file"])
+    with _managed(own, "hung", health={"stuck_s": 1.0, "idle_test_s": 60.0}) as (manager, running):
+        assert _soon(lambda: manager.when("WATCHDOG=1"))
+        content = kek.read_bytes()
+        kek.unlink()
+        os.mkfifo(kek, 0o600)  # whoever reads it waits until somebody writes
+        os.utime(Path(own.document["keys"]["store"]) / STORE_FILE)
+        form = {FIRST: legacy.seal(samples["obama"]), SECOND: legacy.seal(samples["obama2"])}
+        answers: list[int] = []
+        asking = threading.Thread(target=lambda: answers.append(running.verify(form).status))
+        asking.start()
+        hangs_since = time.monotonic() + 2.5
+        time.sleep(5)
+        assert [at for at in manager.when("WATCHDOG=1") if at > hangs_since] == []
+        kek.write_bytes(content)  # lets go of whom it held
+        kek.unlink()
+        kek.write_bytes(content)
+        kek.chmod(0o600)
+        os.utime(Path(own.document["keys"]["store"]) / STORE_FILE)
+        let_go = time.monotonic()
+        assert _soon(lambda: [at for at in manager.when("WATCHDOG=1") if at > let_go])
+        asking.join(30)
+
+
+def test_a_stop_answers_what_has_begun_and_refuses_what_is_new(
+    site: Site, legacy: LegacyFormat, samples: dict[str, bytes]
+) -> None:
+    form = {FIRST: legacy.seal(samples["obama"]), SECOND: legacy.seal(samples["obama2"])}
+    with _managed(site, "stopping") as (manager, running):
+        answers: list[int] = []
+
+        def ask() -> None:
+            with suppress(OSError):  # not taken yet when the stop came: without a socket unit it is refused
+                answers.append(running.verify(form).status)
+
+        asking = [threading.Thread(target=ask) for _ in range(6)]
+        for thread in asking:
+            thread.start()
+        assert _soon(lambda: answers)  # the others are on their way
+        running.process.terminate()
+        for thread in asking:
+            thread.join(30)
+        assert running.process.wait(30) == 0
+    assert set(answers) <= {200, 503}
+    assert answers.count(200) >= 2
+    assert len(manager.when("STOPPING=1")) == 1
