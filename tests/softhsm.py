@@ -15,6 +15,7 @@ PROGRAM = "softhsm2-util"
 PIN = "123456"
 TOKEN = "faceverifyd"
 LABEL = "kek"
+CONF = "softhsm2.conf"
 
 _MODULES = (
     Path("/usr/lib/softhsm/libsofthsm2.so"),
@@ -32,7 +33,7 @@ def is_installed() -> bool:
 @contextmanager
 def software_token(folder: Path) -> Iterator[Pkcs11]:
     """A token with its PIN in a file, and nothing in it; for this process and those it starts."""
-    tokens, conf = folder / "tokens", folder / "softhsm2.conf"
+    tokens, conf = folder / "tokens", folder / CONF
     tokens.mkdir()
     conf.write_text(f"directories.tokendir = {tokens}\nobjectstore.backend = file\nlog.level = ERROR\n")
     before = os.environ.get(_SETTINGS)
