@@ -95,7 +95,7 @@ def test_a_private_key_made_by_another_library_is_taken_in_as_it_is(kind: KeyKin
     assert (key.kid, key.kind, key.terminal) == ("made-elsewhere", kind, None)
     ours = public_jwk(key.kid, key.kind, key.secret)
     assert ours is not None
-    assert JWKRegistry.import_key(ours).thumbprint() == theirs.thumbprint()
+    assert JWKRegistry.import_key({**ours}).thumbprint() == theirs.thumbprint()
 
 
 def test_a_direct_key_is_taken_in_for_its_terminal() -> None:

@@ -33,7 +33,7 @@ _REMEDY = "Run: fvctl keys init"
 
 
 def test_the_published_vector_opens() -> None:
-    assert AesKek(_KEY).open(_SEALED, _ASSOCIATED) == _PLAIN
+    assert bytes(AesKek(_KEY).open(_SEALED, _ASSOCIATED) or b"") == _PLAIN
 
 
 def test_what_is_sealed_is_nonce_ciphertext_and_tag_to_another_reader() -> None:
@@ -71,7 +71,7 @@ def test_a_key_serves_after_its_bytes_were_wiped() -> None:
     key = bytearray(_KEY)
     kek = AesKek(memoryview(key))
     key[:] = bytes(32)
-    assert kek.open(_SEALED, _ASSOCIATED) == _PLAIN
+    assert bytes(kek.open(_SEALED, _ASSOCIATED) or b"") == _PLAIN
 
 
 @pytest.mark.parametrize("size", [0, 16, 31, 33, 64])
