@@ -162,6 +162,7 @@ def _settings(config: Config) -> dict[str, Any]:
     return _tls_settings(config) | {
         "bind": list(server.bind),
         "threads": server.threads,
+        "worker_connections": server.connections,
         "keepalive": server.keepalive_s,
         "graceful_timeout": server.grace_s,
         "worker_class": ContractWorker,
