@@ -7,22 +7,23 @@ module's globals; this is the one module that reads the configuration when it is
 from __future__ import annotations
 
 import ctypes
+import io
+import math
 import os
 import resource
 import socket
 import ssl
 import sys
 import time
-from contextlib import suppress
 from typing import Any
 
 from gunicorn.http.errors import ConfigurationProblem, ParseException, UnsupportedTransferCoding
-from gunicorn.workers.gthread import ThreadWorker
 
 from daemon.api.exchange import new_request_id
 from daemon.api.responses import INTERNAL_ERROR, LENGTH_REQUIRED, Answer, answer_to, raw_answer
 from daemon.audit import Journal
 from daemon.config import Config, config_path, load_config
+from daemon.connections import PatientWorker
 from daemon.errors import ConfigurationRefused, DeviceError, InvalidArgument
 from daemon.notify import take_service_manager
 from daemon.tls import make_tls
@@ -34,16 +35,26 @@ _LOAD_REFUSED = 4
 """Exit status for a configuration that must not be served. Source: gunicorn's arbiter, `APP_LOAD_ERROR`."""
 
 
-class ContractWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
-    """A threaded worker whose own error answers are the contract's, and whose threads no sender can hold.
+_OWN_DESCRIPTORS = 256
+"""What the worker needs besides connections, with room: listeners, libraries, files that are read again, the GPU."""
 
-    gunicorn would send HTML, and log what it could not parse, which may be a photo; and it would wait for ever for the
-    rest of a request that was begun.
+_SAY_AGAIN_S = 60.0
+_MORE_DESCRIPTORS = "Raise LimitNOFILE= of faceverifyd.service above server.connections."
+
+
+class ContractWorker(PatientWorker):
+    """A patient worker whose own error answers are the contract's.
+
+    gunicorn would send HTML, and log what it could not parse, which may be a photo.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - gunicorn's own
-        super().__init__(*args, **kwargs)
-        self._began_s: dict[Any, float] = {}
+    _said_s = -math.inf
+
+    def out_of_descriptors(self) -> None:
+        """Say it once a minute: terminals wait meanwhile, and a line per attempt would fill the journal."""
+        if time.monotonic() - self._said_s > _SAY_AGAIN_S:
+            self._said_s = time.monotonic()
+            Journal().write("warning", reason="no descriptor left for another connection", remedy=_MORE_DESCRIPTORS)
 
     def run(self) -> None:
         """Serve; the service manager hears of it now that the engines are loaded and proven."""
@@ -56,36 +67,11 @@ class ContractWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
         self.wsgi.turnstile.close()
         super().handle_exit(sig, frame)
 
-    def handle(self, conn: Any) -> Any:  # noqa: ANN401 - gunicorn's TConn
-        """Serve one request of a connection; `notify` watches how long it takes to arrive."""
-        self._began_s[conn] = time.monotonic()
-        try:
-            return super().handle(conn)
-        finally:
-            del self._began_s[conn]
-
     def notify(self) -> None:
-        """Once a second: feed the watchdog, and read no more from who has not sent a whole request in time.
-
-        A request that has arrived is not harmed: its answer is still sent. A TLS handshake counts as part of the
-        request.
-        """
+        """Once a second at least: feed the watchdog."""
         super().notify()
         if self.wsgi is not None and self.wsgi.pulse.beats():
             _MANAGER.tell("WATCHDOG=1")
-        latest_s = time.monotonic() - _CONFIG.server.receive_s
-        for conn, began_s in list(self._began_s.items()):
-            if began_s < latest_s:
-                with suppress(OSError):  # it has gone already
-                    # Not SSLSocket's own: that one would send what follows, the answer, in plain text.
-                    socket.socket.shutdown(conn.sock, socket.SHUT_RD)
-
-    def finish_request(self, conn: Any, fs: Any) -> None:  # noqa: ANN401 - gunicorn's TConn and a Future
-        """See ThreadWorker, which would count a connection twice that ended inside its handshake."""
-        if conn.sock.fileno() < 0:
-            self.nr_conns -= 1
-        else:
-            super().finish_request(conn, fs)
 
     def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:  # noqa: ANN401 - gunicorn's TConn
         try:
@@ -149,11 +135,22 @@ def post_fork(_server: Any, worker: Any) -> None:  # noqa: ANN401 - gunicorn's A
     libtiff writes there what it makes of a damaged photo.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _take_descriptors(_CONFIG.server.connections + _OWN_DESCRIPTORS)
     ctypes.CDLL(None).prctl(_SET_DUMPABLE, 0, 0, 0, 0)
-    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8")
+    # Unbuffered: a line that cannot be written is lost, and not kept to be written in pieces later.
+    raw = io.FileIO(os.dup(2), "w")
+    sys.stderr = io.TextIOWrapper(raw, encoding="utf-8", write_through=True)
     for handler in worker.log.error_log.handlers:
         handler.setStream(sys.stderr)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
+def _take_descriptors(wanted: int) -> None:
+    """Raise the limit to what the configured connections need, as far as the system allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
 def _settings(config: Config) -> dict[str, Any]:
@@ -205,4 +202,5 @@ def _configured() -> tuple[Config, dict[str, Any]]:
 
 _MANAGER = take_service_manager(os.environ)
 _CONFIG, _SETTINGS = _configured()
+ContractWorker.receive_s = _CONFIG.server.receive_s
 globals().update(_SETTINGS)
