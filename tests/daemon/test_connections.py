@@ -138,6 +138,7 @@ def test_thousands_of_resets_leave_no_connection_counted(server: _Server) -> Non
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close() resets now
         connection.close()
     assert server.serves()  # all before it have been taken
+    time.sleep(0.5)  # and are gone
     with _held(server, _CONNECTIONS - 2, b"") as silent:
         assert server.serves()
         silent[0].settimeout(0.2)
