@@ -11,6 +11,7 @@ import io
 import math
 import os
 import resource
+import signal
 import socket
 import ssl
 import sys
@@ -28,8 +29,8 @@ from daemon.errors import ConfigurationRefused, DeviceError, InvalidArgument
 from daemon.notify import take_service_manager
 from daemon.tls import make_tls
 
-_SET_DUMPABLE = 4
-"""Source: prctl(2), PR_SET_DUMPABLE."""
+_SET_DEATH_SIGNAL, _SET_DUMPABLE = 1, 4
+"""Source: prctl(2), PR_SET_PDEATHSIG and PR_SET_DUMPABLE."""
 
 _LOAD_REFUSED = 4
 """Exit status for a configuration that must not be served. Source: gunicorn's arbiter, `APP_LOAD_ERROR`."""
@@ -127,7 +128,10 @@ def _address(name: Any) -> str:  # noqa: ANN401 - what a socket says of itself
 
 
 def post_fork(_server: Any, worker: Any) -> None:  # noqa: ANN401 - gunicorn's Arbiter and Worker
-    """No core dump, which would hold photos; and nothing on standard error but the journal.
+    """No core dump, which would hold photos; nothing on standard error but the journal; no life without the master.
+
+    A worker whose master was killed would go on answering on connections that are kept, and keep the port from the
+    next master: it is told to stop at once.
 
     A limit of zero does not stop the kernel where it hands cores to a program (core(5), "Piping core dumps to a
     program"); a process that is not dumpable has none, and no other process of its account can read its memory.
@@ -136,7 +140,9 @@ def post_fork(_server: Any, worker: Any) -> None:  # noqa: ANN401 - gunicorn's A
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _take_descriptors(_CONFIG.server.connections + _OWN_DESCRIPTORS)
-    ctypes.CDLL(None).prctl(_SET_DUMPABLE, 0, 0, 0, 0)
+    kernel = ctypes.CDLL(None)
+    kernel.prctl(_SET_DUMPABLE, 0, 0, 0, 0)
+    kernel.prctl(_SET_DEATH_SIGNAL, signal.SIGTERM, 0, 0, 0)
     # Unbuffered: a line that cannot be written is lost, and not kept to be written in pieces later.
     raw = io.FileIO(os.dup(2), "w")
     sys.stderr = io.TextIOWrapper(raw, encoding="utf-8", write_through=True)
