@@ -40,6 +40,7 @@ _OWN_DESCRIPTORS = 256
 """What the worker needs besides connections, with room: listeners, libraries, files that are read again, the GPU."""
 
 _SAY_AGAIN_S = 60.0
+_WHOSE_PORT = "See who has it, and stop that or name another in server.bind: fvctl doctor --only port"
 _MORE_DESCRIPTORS = "Raise LimitNOFILE= of faceverifyd.service above server.connections."
 
 
@@ -102,6 +103,21 @@ def _answer_to_http(error: BaseException) -> Answer:
     if isinstance(error, ConfigurationProblem) or not isinstance(error, (ParseException, OSError)):
         return INTERNAL_ERROR
     return answer_to(InvalidArgument("malformed HTTP"))
+
+
+def on_starting(_server: Any) -> None:  # noqa: ANN401 - gunicorn's Arbiter
+    """Say what to do about a port that is taken; gunicorn tries for five seconds more, and ends with status 1."""
+    if "LISTEN_FDS" in os.environ:  # the port is ours already, from the service manager
+        return
+    for host, _, port in (bind.rpartition(":") for bind in _CONFIG.server.bind if not bind.startswith("unix:")):
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host.strip("[]"), int(port)))
+            except OSError as error:
+                Journal().write(
+                    "warning", error=type(error).__name__, reason=f"{host}:{port}: {error.strerror}", remedy=_WHOSE_PORT
+                )
 
 
 def when_ready(server: Any) -> None:  # noqa: ANN401 - gunicorn's Arbiter
