@@ -83,11 +83,10 @@ def test_no_run_of_a_photo_is_left_in_memory(asked: RunningDaemon, photos: Marke
     assert runs == [], f"{len(runs)} runs, {sum(whole == length for length, whole in runs)} of them whole photos"
 
 
-def test_a_photo_that_is_in_memory_would_be_found(photos: MarkedPhotos) -> None:
+def test_a_photo_that_is_in_memory_would_be_found(samples: dict[str, bytes]) -> None:
+    photos = MarkedPhotos(scaled(samples["obama"], _FACE_PX))
     photo = photos.make(20 << 10)
-    held = bytearray(photo)
     assert (len(photo), len(photo)) in photos.runs_in(os.getpid())
-    assert held == photo
 
 
 def _raw(config: Path, kinds: tuple[KeyKind, ...], states: tuple[KeyState, ...]) -> dict[str, bytes]:
