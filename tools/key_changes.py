@@ -59,7 +59,7 @@ def adding(key: OpeningKey, state: KeyState, expires: date | None) -> Change:
     """
 
     def change(store: OpenedStore) -> tuple[KeyRecord, ...]:
-        """The keys with the new one."""
+        """See Change."""
         if any(record.kid == key.kid for record in store.file.keys):
             raise KeyRefused(f"there is a key {key.kid} already", "Give it another kid, or use the one that is there.")
         if _BOUND.get(key.kind, key.terminal is not None) is not (key.terminal is not None):
@@ -83,7 +83,7 @@ def moving(kid: str, state: KeyState, even_active: bool = False) -> Change:
     """
 
     def change(store: OpenedStore) -> tuple[KeyRecord, ...]:
-        """The keys with this one moved."""
+        """See Change."""
         record = store.record(kid)
         allowed = _BEFORE[state] + ((KeyState.ACTIVE,) if even_active else ())
         if record.state not in allowed:
@@ -106,7 +106,7 @@ def resealing(kek: Kek) -> Change:
     """Seal every record under another KEK."""
 
     def change(store: OpenedStore) -> tuple[KeyRecord, ...]:
-        """The keys, sealed anew."""
+        """See Change."""
         return tuple(
             record if record.sealed is None else seal_record(kek, record, open_record(store.kek, record))
             for record in store.file.keys
