@@ -15,14 +15,16 @@ from daemon.api.exchange import Exchange, Gate
 from daemon.api.health import Alive, Exposition, OpenApi, Ready
 from daemon.api.verification import PATH, Verification
 from daemon.audit import Journal, Metrics
-from daemon.config import Config, Inference
+from daemon.config import Config, Inference, PhotoLimits
 from daemon.errors import ConfigurationRefused, KeyRefused
 from daemon.face.detection import FaceDetector
 from daemon.face.quality import OcclusionGate
 from daemon.face.recognition import Recogniser
 from daemon.inference import OnnxNetwork, Target, load_engine
 from daemon.manifest import load_manifest
-from daemon.photo import PhotoDecoder
+from daemon.photo.decoder import PhotoDecoder
+from daemon.photo.isolation import DecoderProcesses, Largest
+from daemon.photo.process import Bounds
 from daemon.pipeline import Pipeline, Stages
 from daemon.score.calibration import load_calibration
 from daemon.sealed.legacy import load_legacy_key
@@ -102,6 +104,12 @@ def make_opener(config: Config) -> Opener:
     return legacy_opener(load_legacy_key(config.sealed.legacy_key), config.sealed.allow_published_key)
 
 
+def make_decoder(limits: PhotoLimits) -> PhotoDecoder:
+    """Step 2, each photo in a process of its own."""
+    bounds = Bounds(limits.decoding_bytes, limits.decoding_s)
+    return PhotoDecoder(limits, DecoderProcesses(bounds, Largest(limits.max_bytes, limits.max_side_px)).decode)
+
+
 def make_stages(config: Config, networks: Networks) -> Stages:
     """All steps that hold something.
 
@@ -112,7 +120,7 @@ def make_stages(config: Config, networks: Networks) -> Stages:
     hashes = (networks.detection.model_hash, networks.recognition.model_hash)
     return Stages(
         opener=make_opener(config),
-        decoder=PhotoDecoder(config.photo),
+        decoder=make_decoder(config.photo),
         detector=make_detector(networks),
         recogniser=make_recogniser(networks),
         occlusion_gate=make_occlusion_gate(networks),

@@ -14,7 +14,7 @@ OWNERS = {
     "gunicorn": ("daemon/gunicorn_conf.py",),
     "cryptography": ("daemon/sealed/",),
     "pybase64": ("daemon/sealed/",),
-    "PIL": ("daemon/photo.py",),
+    "PIL": ("daemon/photo/pictures.py",),
     "onnxruntime": ("daemon/inference.py",),
     "prometheus_client": ("daemon/audit.py",),
     "onnx": ("tools/recipe.py",),

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from daemon.errors import InvalidContentLength, InvalidPhotoSize, InvalidPhotoType
-from tests.daemon.photo_files import SCENE, decoded, photo_file, png, written_by_opencv
+from tests.daemon.photo.photo_files import SCENE, decoded, photo_file, png, written_by_opencv
 
 
 @pytest.mark.parametrize("size", [(8, 8), (5000, 8), (8, 5000)])

@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from daemon.config import ExifOrientation, PhotoLimits
-from daemon.photo import PhotoDecoder
+from daemon.photo.decoder import PhotoDecoder
+from tools.extraction import LIMITS
 
 Rgb = npt.NDArray[np.uint8]
 
 # Source of the limits: the contract.
-DECODER = PhotoDecoder(PhotoLimits(8, 5000, 5 * 1024 * 1024, ExifOrientation.PARAMETER))
+DECODER = PhotoDecoder(LIMITS)
 RED, WHITE = (255, 0, 0), (255, 255, 255)
 
 SCENE: Rgb = np.zeros((16, 24, 3), np.uint8)
