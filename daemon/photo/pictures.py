@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from functools import cached_property
 
 import numpy as np
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
 
 from daemon.errors import InvalidPhotoType
 from daemon.photo.order import BAND_PX
@@ -56,6 +56,9 @@ _WIDE_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
 _CLEAR_MODES = ("LA", "PA", "La", "RGBa", "RGBA")
 """Pillow's names for pixels with alpha."""
 
+_FEW_BITS = {"L;2": 3, "L;4": 15}
+"""Pillow's names for grey of few bits, and white in it."""
+
 _ORIENTATION = 0x0112
 """EXIF tag. Source: Exif 2.32, section 4.6.4."""
 
@@ -82,6 +85,12 @@ _BLOWN_UP_MAX, _PADDING_PX = 2, 4_000_000
 
 _PROFILES_MAX = 1
 """Colour profiles of a PNG, each of which Pillow unpacks. Source: PNG (third edition), section 5.6, table 7."""
+
+_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
+"""A TIFF's tag, and its value for grey that is stored inverted. Source: TIFF 6.0, section 8."""
+
+# Pillow knows grey of 16 bits with inverted values in one byte order only, and does not turn the values back.
+TiffImagePlugin.OPEN_INFO[(b"MM", _WHITE_IS_ZERO, (1,), 1, (16,), ())] = ("I;16B", "I;16B")
 
 # The limits are checked from the header, so that Pillow's own guess at a bomb only gets in their way.
 Image.MAX_IMAGE_PIXELS = None
@@ -119,6 +128,7 @@ class PillowPicture:
         self._photo = photo
         self._stored_px = picture.size
         self._covered = _covered(picture)
+        self._is_negative = _is_negative(picture)
         _name_clear_colour_in_8_bits(picture)
 
     @cached_property
@@ -158,6 +168,7 @@ class PillowPicture:
         for top in range(0, stored.height, BAND_PX):
             bottom = min(top + BAND_PX, stored.height)
             rows = _rgb(stored.crop((0, top, stored.width, bottom)))
+            rows = 255 - rows if self._is_negative else rows
             yield top, rows if self._covered is None else _white_around(rows, self._covered, top)
 
     def _check_work(self) -> None:
@@ -202,6 +213,13 @@ def _covered(picture: ImageFile.ImageFile) -> Box | None:
     return None if extents == (0, 0, *picture.size) else extents
 
 
+def _is_negative(picture: ImageFile.ImageFile) -> bool:
+    """Whether Pillow will give the values of a TIFF inverted, which it does for grey of 16 bits alone."""
+    if not isinstance(picture, TiffImagePlugin.TiffImageFile) or picture.mode not in _WIDE_MODES:
+        return False
+    return picture.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
+
+
 def _white_around(rows: Bytes, box: Box, first: int) -> Bytes:
     """Rows from a first one on, white outside the box."""
     left, top, right, bottom = box
@@ -212,10 +230,13 @@ def _white_around(rows: Bytes, box: Box, first: int) -> Bytes:
 
 
 def _name_clear_colour_in_8_bits(picture: ImageFile.ImageFile) -> None:
-    """A PNG of 16 bits per colour names its transparent colour in 16 bits, and is decoded to 8."""
+    """A PNG names its transparent colour in its own bits, and Pillow decodes all but grey of 16 bits to 8."""
     clear = picture.info.get("transparency")
-    if isinstance(clear, tuple) and picture.tile and "16" in str(picture.tile[0][3]):
+    stored = str(picture.tile[0][3]) if picture.tile else ""
+    if isinstance(clear, tuple) and "16" in stored:
         picture.info["transparency"] = tuple(part >> 8 for part in clear)
+    elif isinstance(clear, int) and stored in _FEW_BITS:
+        picture.info["transparency"] = clear * 255 // _FEW_BITS[stored]
 
 
 def _rgb(band: Image.Image) -> Bytes:
