@@ -122,7 +122,7 @@ class BmpPicture:
             palette = self._palette()
             indices = unrolled(bytes(self._photo[header.pixels_at :]), header.bits, self.size_px)
             for first in range(0, len(indices), BAND_PX):
-                yield first, palette[indices[first : first + BAND_PX]]
+                yield first, _looked_up(palette, indices[first : first + BAND_PX])
             return
         rows = self._stored_rows()
         colours = _Colours(header.bits, self._palette(), self._fields())
@@ -191,7 +191,7 @@ class _Colours:
         shifts = np.arange(8 - self._bits, -1, -self._bits, dtype=np.uint8)
         mask = np.uint8((1 << self._bits) - 1)
         indices: Bytes = (rows[..., None] >> shifts & mask).reshape(len(rows), -1)
-        return np.asarray(self._palette[indices[:, :width]])
+        return _looked_up(self._palette, indices[:, :width])
 
     def _words(self, rows: Bytes) -> Words:
         return rows.view("<u2" if self._bits == 16 else "<u4")
@@ -202,6 +202,13 @@ class _Colours:
             return rgb
         alpha = _field(words, self._fields[3])[..., None].astype(np.uint16)
         return ((rgb * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+
+
+def _looked_up(palette: Bytes, indices: Bytes) -> Bytes:
+    """The colours of palette indices, uint8 (rows, width, 3)."""
+    # A colour in one word of four bytes is looked up three times as fast as three bytes.
+    colours = np.pad(palette, ((0, 0), (0, 1))).view(np.uint32)[:, 0]
+    return np.asarray(colours.take(indices).view(np.uint8).reshape(*indices.shape, 4)[..., :3])
 
 
 def _field(words: Words, mask: int) -> Bytes:
