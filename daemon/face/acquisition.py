@@ -23,8 +23,8 @@ def acquire(
     """
     pixels = decode(reduction_max)
     face = detect(pixels)
-    enough = int(pixels.reduction * float(face.box[2:].max()) / face_side_px)
+    enough = max(1, int(pixels.reduction * float(face.box[2:].max()) / face_side_px))
     if enough < pixels.reduction:
-        pixels = decode(max(1, enough))
+        pixels = decode(enough)
         face = detect(pixels)
     return pixels, face
