@@ -26,8 +26,13 @@ _STARTS_MAX = 3
 """Templates tried for one photo: one may have been ended from outside, three in a row are a fault of the device."""
 
 _CODE = Path(__file__).resolve().parents[2]
-_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-"""A process with threads must not fork; numpy would start some for the sake of matrices."""
+_ENVIRONMENT = {
+    "OPENBLAS_NUM_THREADS": "1",  # a process with threads must not fork; numpy would start some
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "MALLOC_MMAP_THRESHOLD_": str(8 << 20),  # what a large photo took is given back, what a small one took stays warm
+    "MALLOC_TRIM_THRESHOLD_": str(16 << 20),
+}
+"""All of it: nothing that the daemon was given is for these processes. Source of the last two: glibc, `mallopt(3)`."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

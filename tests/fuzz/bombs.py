@@ -6,6 +6,7 @@ import random
 import struct
 import zlib
 from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
 from PIL import Image
@@ -17,6 +18,7 @@ _LARGE = (5000, 5000)
 _PALETTE = np.zeros((256, 3), np.uint8)
 
 
+@cache
 def bombs() -> dict[str, bytes]:
     """Every bomb by its name; none is longer than 5 MiB."""
     return dict([*_large(), *_jpegs(), *_pngs(), *_gifs(), *_bmps(), *_tiffs(), *_polyglots()])

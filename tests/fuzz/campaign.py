@@ -9,13 +9,13 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from daemon.api.responses import answer_to
 from daemon.errors import RequestError
 from daemon.photo.decoder import REDUCTION_MAX, PhotoDecoder
 from daemon.sealed.legacy import LegacyFormat
-from daemon.sealed.opener import Opener
 from tests.fuzz.bombs import bombs, varied
 from tests.fuzz.mutations import mutated
 from tests.fuzz.seeds import seeds
@@ -71,7 +71,6 @@ class Campaign:
 
     def __init__(self, sealed_format: LegacyFormat, decoder: PhotoDecoder) -> None:
         self._format = sealed_format
-        self._opener = Opener(sealed_format, ())
         self._decoder = decoder
         self.outcome = Outcome()
 
@@ -79,7 +78,7 @@ class Campaign:
         """What came of all of them."""
         photos = hostile_photos(seed, count)
         with ThreadPoolExecutor(threads) as pool:
-            while chunk := [photo for photo, _ in zip(photos, range(_CHUNK), strict=False)]:
+            while chunk := list(islice(photos, _CHUNK)):
                 answers = list(pool.map(lambda named: self._send(*named), chunk))
                 self.outcome.codes.update(code for code, _ in answers)
                 times = [(took_s, name) for (_, took_s), (name, _) in zip(answers, chunk, strict=True)]
@@ -96,8 +95,8 @@ class Campaign:
 
     def _code(self, name: str, text: str) -> int:
         try:
-            with self._opener.open(text) as plain:
-                self._decoder.decode(plain, auto_rotate=True, reduction_max=REDUCTION_MAX)
+            plain = memoryview(self._format.open(text)).toreadonly()
+            self._decoder.decode(plain, auto_rotate=True, reduction_max=REDUCTION_MAX)
         except RequestError as refusal:
             if str(refusal).startswith(GAVE_UP):
                 self.outcome.gave_up.append(f"{name}: {refusal}")
