@@ -14,13 +14,14 @@ import subprocess
 import sys
 import threading
 import weakref
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from daemon.errors import DeviceError, InvalidPhotoType
 from daemon.photo.order import Decoded, Order
-from daemon.photo.process import MESSAGE_BYTES_MAX, REFUSALS, Bounds
+from daemon.photo.process import MESSAGE_BYTES_MAX, READY, REFUSALS, Bounds
 
 _STARTS_MAX = 3
 """Templates tried for one photo: one may have been ended from outside, three in a row are a fault of the device."""
@@ -59,7 +60,7 @@ class DecoderProcesses:
     def __init__(self, bounds: Bounds, largest: Largest) -> None:
         self._bounds = bounds
         self._largest = largest
-        self._lock = threading.Lock()
+        self._starting = threading.Lock()
         self._idle: list[_Helper] = []
         self._template = _Template(bounds)
 
@@ -77,17 +78,14 @@ class DecoderProcesses:
         except BaseException:
             helper.close()
             raise
-        with self._lock:
-            self._idle.append(helper)  # the one used last is used next: its memory is the warmest
+        self._idle.append(helper)  # the one used last is used next: its memory is the warmest
         return decoded
 
     def close(self) -> None:
         """End all processes."""
-        with self._lock:
-            for helper in self._idle:
-                helper.close()
-            self._idle.clear()
-            self._template.close()
+        while self._idle:
+            self._idle.pop().close()
+        self._template.close()
 
     @property
     def template(self) -> int:
@@ -96,12 +94,13 @@ class DecoderProcesses:
 
     def _helper(self) -> _Helper:
         """An idle helper that is alive, or else a new one."""
-        with self._lock:
-            while self._idle:
+        while self._idle:
+            with suppress(IndexError):  # another thread took the last one
                 helper = self._idle.pop()
                 if not _has_ended(helper.orders):
                     return helper
                 helper.close()
+        with self._starting:
             return self._new_helper()
 
     def _new_helper(self) -> _Helper:
@@ -135,13 +134,13 @@ class _Template:
         self._end = weakref.finalize(self, _end_template, self._wishes, self.process)
 
     def forked_for(self, helper: _Helper) -> bool:
-        """Whether the template took the wish for a helper: false where it has ended."""
+        """Whether there is a process for a helper now: false where the template has ended, or cannot fork."""
         try:
             with helper.theirs:
                 socket.send_fds(self._wishes, [b"."], [helper.theirs.fileno(), *helper.memory])
+            return helper.orders.recv(MESSAGE_BYTES_MAX) == READY
         except (BrokenPipeError, ConnectionResetError):
             return False
-        return True
 
     def close(self) -> None:
         """End it."""
@@ -166,7 +165,7 @@ class _Helper:
         self.orders, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.memory = (os.memfd_create("photo"), os.memfd_create("pixels"))
         self._sizes = (largest.photo_bytes, 3 * largest.side_px**2)
-        self._resize(*self._sizes)  # the process maps both before it answers for the first time
+        self._resize(*self._sizes)  # the process maps both before it is ready
         self._photo, self._pixels = (
             np.frombuffer(mmap.mmap(descriptor, size), np.uint8)
             for descriptor, size in zip(self.memory, self._sizes, strict=True)

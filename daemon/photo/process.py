@@ -35,6 +35,9 @@ REFUSALS = {error.__name__: error for error in (InvalidPhotoSize, InvalidPhotoTy
 MESSAGE_BYTES_MAX = 512
 """The longest order or answer."""
 
+READY = b"ready"
+"""The first that a helper says: from then on, what ends it is the photo."""
+
 _DESCRIPTORS = ("socket", "photo", "pixels")
 """What comes with the wish for a helper, in this order."""
 
@@ -104,6 +107,7 @@ def _help(descriptors: list[int], bounds: Bounds) -> None:
         photo, pixels = (np.frombuffer(mmap.mmap(descriptor, 0), np.uint8) for descriptor in descriptors[1:])
         photo.flags.writeable = False
         _bind(bounds)
+        orders.send(READY)
         while _obey(orders, photo, pixels, bounds):
             pass
     finally:

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -116,10 +117,11 @@ def resident_mb() -> tuple[int, int]:
 
 
 def _below(process: int) -> Iterator[int]:
-    for thread in Path(f"/proc/{process}/task").iterdir():
-        for child in (thread / "children").read_text().split():
-            yield int(child)
-            yield from _below(int(child))
+    with suppress(OSError):  # it has ended meanwhile
+        for thread in list(Path(f"/proc/{process}/task").iterdir()):
+            for child in (thread / "children").read_text().split():
+                yield int(child)
+                yield from _below(int(child))
 
 
 def _resident_kb(process: int) -> int:
