@@ -1,7 +1,7 @@
 """The daemon's side of decoding in other processes: hands photos over in shared memory, takes pixels back.
 
 Whatever a photo does to its decoder, the answer is a refusal of that photo, and the next photo gets a fresh process.
-Helpers that have decoded a photo well stay for the next one.
+Helpers that have decoded a photo well, or refused it by its header, stay for the next one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 
 from daemon.errors import DeviceError, InvalidPhotoType
 from daemon.photo.order import Decoded, Order
-from daemon.photo.process import MESSAGE_BYTES_MAX, READY, REFUSALS, Bounds
+from daemon.photo.process import MESSAGE_BYTES_MAX, READY, REFUSALS, STAYS, Bounds
 
 _STARTS_MAX = 3
 """Templates tried for one photo: one may have been ended from outside, three in a row are a fault of the device."""
@@ -74,12 +74,15 @@ class DecoderProcesses:
         """
         helper = self._helper()
         try:
-            decoded = helper.decode(photo, order)
-        except BaseException:
+            return helper.decode(photo, order)
+        finally:
+            self._put_back(helper)
+
+    def _put_back(self, helper: _Helper) -> None:
+        if helper.stays:
+            self._idle.append(helper)  # the one used last is used next: its memory is the warmest
+        else:
             helper.close()
-            raise
-        self._idle.append(helper)  # the one used last is used next: its memory is the warmest
-        return decoded
 
     def close(self) -> None:
         """End all processes."""
@@ -159,11 +162,13 @@ class _Helper:
         orders: the socket to it.
         theirs: its end, until it has it.
         memory: descriptors of the memory shared with it: the photo's, the pixels'. Empty but while it decodes.
+        stays: whether it is there for another photo.
     """
 
     def __init__(self, largest: Largest) -> None:
         self.orders, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.memory = (os.memfd_create("photo"), os.memfd_create("pixels"))
+        self.stays = True
         self._sizes = (largest.photo_bytes, 3 * largest.side_px**2)
         self._resize(*self._sizes)  # the process maps both before it is ready
         self._photo, self._pixels = (
@@ -194,11 +199,14 @@ class _Helper:
             os.ftruncate(descriptor, size)
 
     def _answer(self, order: Order) -> str:
+        self.stays = False  # until it says so
         try:
             self.orders.send(order.packed())
-            answer = self.orders.recv(MESSAGE_BYTES_MAX).decode()
+            said = self.orders.recv(MESSAGE_BYTES_MAX)
         except (BrokenPipeError, ConnectionResetError):
-            answer = ""
+            said = b""
+        self.stays = said.startswith(STAYS)
+        answer = said[len(STAYS) :].decode()
         name, _, reason = answer.partition(" ")
         if name in REFUSALS:
             raise REFUSALS[name](reason)

@@ -2,8 +2,8 @@
 
 A template that has loaded the decoders forks a helper whenever the daemon wants one more; it never looks into a photo
 itself. A helper takes one photo after the other from memory that it shares with the daemon, and writes the pixels into
-such memory. The kernel ends it where a photo takes too much work; more memory, or a file, it does not get. After a
-photo that it refused it ends by itself, so that nothing damaged meets the next photo.
+such memory. The kernel ends it where a photo takes too much work; more memory, or a file, it does not get. Where pixels
+did not decode it ends by itself, so that nothing damaged meets the next photo.
 
 All of them end when the daemon's ends of their sockets close, or with the daemon itself.
 """
@@ -37,6 +37,9 @@ MESSAGE_BYTES_MAX = 512
 
 READY = b"ready"
 """The first that a helper says: from then on, what ends it is the photo."""
+
+STAYS, ENDS = b"+", b"-"
+"""How an answer begins: whether the helper is there for another photo."""
 
 _DESCRIPTORS = ("socket", "photo", "pixels")
 """What comes with the wish for a helper, in this order."""
@@ -130,21 +133,40 @@ def _obey(orders: socket.socket, photo: Bytes, pixels: Bytes, bounds: Bounds) ->
     # The default action of both signals ends the process, also inside a decoder.
     signal.setitimer(signal.ITIMER_PROF, bounds.work_s)
     signal.setitimer(signal.ITIMER_REAL, bounds.work_s * _WAIT_FACTOR)
-    order = Order.unpacked(message)
-    answer, decoded = _answer(photo.data[: order.photo_bytes], order, pixels)
+    order, canvas = Order.unpacked(message), _Canvas(pixels)
+    answer, decoded = _answer(photo.data[: order.photo_bytes], order, canvas)
     signal.setitimer(signal.ITIMER_PROF, 0)
     signal.setitimer(signal.ITIMER_REAL, 0)
-    orders.send(answer.encode())
-    return decoded
+    stays = decoded or not canvas.taken
+    orders.send((STAYS if stays else ENDS) + answer.encode())
+    return stays
 
 
-def _answer(photo: memoryview, order: Order, pixels: Bytes) -> tuple[str, bool]:
+class _Canvas:
+    """Shared memory for pixels.
+
+    Attributes:
+        taken: whether it was asked for; a photo refused by then has met no decoder of pixels.
+    """
+
+    def __init__(self, pixels: Bytes) -> None:
+        self._pixels = pixels
+        self.taken = False
+
+    def allocate(self, shape: tuple[int, int, int]) -> Bytes:
+        """See daemon.photo.order.Allocate."""
+        self.taken = True
+        return self._pixels[: np.prod(shape)].reshape(shape)
+
+
+def _answer(photo: memoryview, order: Order, canvas: _Canvas) -> tuple[str, bool]:
     """Width, height and reduction, or a refusal's name and text; and whether the photo was decoded."""
     try:
-        done = decode(photo, order, lambda shape: pixels[: np.prod(shape)].reshape(shape))
+        done = decode(photo, order, canvas.allocate)
     except tuple(REFUSALS.values()) as refusal:
         return f"{type(refusal).__name__} {refusal}", False
     except MemoryError:
+        canvas.taken = True
         return f"{InvalidPhotoType.__name__} its decoder took too much memory", False
     height, width, _ = done.rgb.shape
     return f"{width} {height} {done.reduction}", True

@@ -21,7 +21,7 @@ from daemon.photo.isolation import DecoderProcesses, Largest
 from daemon.photo.order import Order
 from daemon.photo.process import Bounds
 from tests.daemon.photo.bmp_files import RLE8, Bmp
-from tests.daemon.photo.photo_files import SCENE, chunk, photo_file, png
+from tests.daemon.photo.photo_files import HEADERS_THAT_CLAIM, SCENE, chunk, photo_file, png
 
 ORDER = Order(8, 5000, 0, 1, 1250)
 LARGEST = Largest(5 << 20, 5000)
@@ -83,7 +83,16 @@ def test_the_same_helper_takes_the_next_photo(decoders: DecoderProcesses) -> Non
     assert _children(decoders.template) == [helper]
 
 
-def test_after_a_refused_photo_the_next_one_gets_a_fresh_helper(decoders: DecoderProcesses) -> None:
+def test_a_photo_refused_by_its_header_costs_no_helper(decoders: DecoderProcesses) -> None:
+    decoders.decode(memoryview(GOOD), ORDER)
+    (helper,) = _children(decoders.template)
+    for photo in (b"text", *HEADERS_THAT_CLAIM.values()):
+        with pytest.raises((InvalidPhotoType, InvalidPhotoSize)):
+            decoders.decode(memoryview(photo), ORDER)
+    assert _children(decoders.template) == [helper]
+
+
+def test_after_a_damaged_photo_the_next_one_gets_a_fresh_helper(decoders: DecoderProcesses) -> None:
     decoders.decode(memoryview(GOOD), ORDER)
     (helper,) = _children(decoders.template)
     with pytest.raises(InvalidPhotoType):
