@@ -44,7 +44,7 @@ STAYS, ENDS = b"+", b"-"
 _DESCRIPTORS = ("socket", "photo", "pixels")
 """What comes with the wish for a helper, in this order."""
 
-_WAIT_FACTOR = 10
+_WAIT_FACTOR = 20
 """A photo may take so many times its seconds of work by the clock on the wall: others need the cores too."""
 
 _SET_DEATH_SIGNAL, _SET_DUMPABLE = 1, 4
