@@ -10,20 +10,31 @@ import csv
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from daemon.config import ExifOrientation, PhotoLimits
 from daemon.errors import ConfigurationRefused, RequestError
+from daemon.face.acquisition import acquire
 from daemon.face.alignment import align
 from daemon.face.detection import FaceDetector
-from daemon.photo import PhotoDecoder
+from daemon.photo.decoder import REDUCTION_MAX, PhotoDecoder
 from daemon.records import FaceCrop
 from tools.console import progress
 
 PHOTO_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff")
 
-LIMITS = PhotoLimits(min_side_px=8, max_side_px=5000, max_bytes=5 << 20, exif_orientation=ExifOrientation.PARAMETER)
-"""Source: the contract; what is measured is what will be served."""
+LIMITS = PhotoLimits(
+    min_side_px=8,
+    max_side_px=5000,
+    max_bytes=5 << 20,
+    exif_orientation=ExifOrientation.PARAMETER,
+    reduced_side_px=1250,
+    face_side_px=230,
+    decoding_s=1.5,
+    decoding_bytes=400 << 20,
+)
+"""Source: the contract and systemd/faceverifyd.yaml; what is measured is what will be served."""
 
 _LAYOUT = "Name a folder with one folder per identity, photos inside, or with an index.csv."
 
@@ -128,9 +139,10 @@ def face_crop(path: Path, detector: FaceDetector) -> FaceCrop | None:
         photo = path.read_bytes()
     except OSError as error:
         raise ConfigurationRefused(f"{path} cannot be read: {error.strerror}", "Make it readable.") from error
+    decode = partial(PhotoDecoder(LIMITS).decode, memoryview(photo), False)
+    detect = partial(detector.detect, auto_rotate=False)
     try:
-        pixels = PhotoDecoder(LIMITS).decode(memoryview(photo), auto_rotate=False)
-        return align(pixels, detector.detect(pixels, auto_rotate=False))
+        return align(*acquire(decode, detect, LIMITS.face_side_px, REDUCTION_MAX))
     except RequestError:
         return None
 

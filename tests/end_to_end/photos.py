@@ -12,7 +12,7 @@ from PIL import Image
 from daemon.app import load_networks, make_detector
 from daemon.config import Config
 from daemon.face.alignment import align
-from daemon.photo import PhotoDecoder
+from daemon.photo.decoder import PhotoDecoder
 from tools.occluders import mask
 
 MAX_BYTES = 5 * 1024 * 1024
