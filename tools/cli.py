@@ -19,6 +19,7 @@ _COMMANDS = {
     "verify": ("verify", "seal two photos, ask a daemon for their score and explain the answer"),
     "calibrate": ("calibrate", "measure what scores mean on a labelled set of photos"),
     "train-occlusion": ("train_occlusion", "train the weights that tell what covers a face"),
+    "turns": ("turns", "measure whether turned photos are turned upright"),
     "terminals": ("terminals", "add, list and revoke terminals that show a bearer token"),
 }
 """Sub-command to module and one line of help."""

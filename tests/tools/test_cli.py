@@ -13,7 +13,7 @@ from daemon import __version__
 from tests.conftest import REPOSITORY, Site
 from tools.cli import main, parser
 
-COMMANDS = ("engines", "verify", "calibrate", "train-occlusion", "terminals")
+COMMANDS = ("engines", "verify", "calibrate", "train-occlusion", "turns", "terminals")
 
 
 def exit_code(*arguments: str) -> int:

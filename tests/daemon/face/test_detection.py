@@ -26,7 +26,7 @@ SETTINGS = Detection(
     close_look_px=320,
     close_look_scales=(1.4, 1.6),
     about_as_large=0.83,
-    upright_confidence_min=0.91,
+    upright_confidence_min=0.92,
     confidence_min=0.6,
     overlap_max=0.3,
 )
@@ -161,7 +161,16 @@ def test_with_auto_rotate_all_four_ways_are_looked_at() -> None:
     network = Faceless()
     with pytest.raises(DetectionFailed):
         _doubled(network).detect(_black(320, 160), auto_rotate=True)
-    assert [batch.shape[2:] for batch in network.shown] == [(160, 320), (320, 160), (160, 320), (320, 160)]
+    # The first look; then small copies, each way and its reverse in one batch; then copies of the first look's size.
+    small, large = [(2, 3, 96, 192), (2, 3, 192, 96)], [(2, 3, 160, 320), (2, 3, 320, 160)]
+    assert [batch.shape for batch in network.shown] == [(1, 3, 160, 320), *small, *large]
+
+
+def test_where_no_copy_shows_a_face_the_turned_photo_is_looked_at_from_afar_too() -> None:
+    network = Faceless()
+    with pytest.raises(DetectionFailed):
+        _doubled(network).detect(_black(1000, 500), auto_rotate=True)
+    assert [batch.shape for batch in network.shown[-2:]] == [(2, 3, 320, 640), (2, 3, 640, 320)]
 
 
 def test_no_face_is_a_failed_detection(stages: Stages) -> None:
