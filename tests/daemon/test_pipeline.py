@@ -34,7 +34,7 @@ from daemon.records import Floats, Pixels, SealedPhoto, Step, VerificationReques
 from daemon.sealed.legacy import LegacyFormat
 from daemon.sealed.opener import Opener
 from tests.daemon.face.networks import Fixed
-from tools.occluders import mask
+from tools.occluders.masks import mask
 
 FIRST, SECOND = "first_encrypted_image", "second_encrypted_image"
 

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from daemon.photo import PhotoDecoder
 from daemon.records import Bytes
+from tests.conftest import SHARED_DATA
+from tools.extraction import LIMITS
 from tools.orientations import TAGGED, TURNED, UPRIGHT, Way
 
 LANDMARKS = np.array([(40, 50), (60, 50), (50, 60), (43, 70), (57, 70)], np.float64)
@@ -56,3 +59,15 @@ def test_a_face_is_turned_right_where_the_photo_turned_it_and_nowhere_else(way: 
     for _ in range(3):
         turned.append(np.column_stack([turned[-1][:, 1], -turned[-1][:, 0]]))
     assert [way.turned_right(landmarks) for landmarks in turned] == [quarter == turns for quarter in range(4)]
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize("kind", ["Landscape", "Portrait"])
+def test_photos_that_others_made_in_all_orientations_are_shown_alike(kind: str) -> None:
+    # Source: Dave Perrett's EXIF orientation examples; 0 has no EXIF, 1 to 8 are stored in that orientation.
+    shown = []
+    for orientation in range(9):
+        photo = (SHARED_DATA / "orientation" / f"{kind}_{orientation}.jpg").read_bytes()
+        shown.append(PhotoDecoder(LIMITS).decode(memoryview(photo), auto_rotate=True).rgb.astype(np.int16))
+    assert {one.shape for one in shown} == {shown[0].shape}
+    assert max(np.abs(one - shown[0])[::8, ::8].mean() for one in shown) < 12
