@@ -88,7 +88,7 @@ def _from_folders(folder: Path) -> list[LabelledPhoto]:
 
 def _from_index(index: Path) -> list[LabelledPhoto]:
     photos = []
-    for row in _rows(index, {"id"}):
+    for row in rows_of(index, {"id"}):
         files = [value for value in row.values() if value.lower().endswith(PHOTO_ENDINGS)]
         groups = {name: value for name, value in row.items() if name != "id" and value not in files}
         photos += [LabelledPhoto(row["id"], _existing(index, value), groups) for value in files]
@@ -103,14 +103,19 @@ def listed_pairs(pair_list: Path, folder: Path) -> list[ListedPair]:
     """
     pairs = [
         ListedPair(row["mated"] == "1", _existing(pair_list, row["a"], folder), _existing(pair_list, row["b"], folder))
-        for row in _rows(pair_list, {"mated", "a", "b"})
+        for row in rows_of(pair_list, {"mated", "a", "b"})
     ]
     if {pair.mated for pair in pairs} != {True, False}:
         raise ConfigurationRefused(f"{pair_list} must name mated and non-mated pairs", "Add what is missing.")
     return pairs
 
 
-def _rows(path: Path, columns: set[str]) -> list[dict[str, str]]:
+def rows_of(path: Path, columns: set[str]) -> list[dict[str, str]]:
+    """The rows of a CSV file by column name.
+
+    Raises:
+        ConfigurationRefused: it cannot be read, or lacks one of these columns.
+    """
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = [{name: value or "" for name, value in row.items() if name} for row in csv.DictReader(file)]
