@@ -32,6 +32,9 @@ from daemon.tls import make_tls
 _SET_DEATH_SIGNAL, _SET_DUMPABLE = 1, 4
 """Source: prctl(2), PR_SET_PDEATHSIG and PR_SET_DUMPABLE."""
 
+_OVERWRITE_FREED, _WITH = -6, 0xFF
+"""Source: mallopt(3), M_PERTURB."""
+
 _LOAD_REFUSED = 4
 """Exit status for a configuration that must not be served. Source: gunicorn's arbiter, `APP_LOAD_ERROR`."""
 
@@ -143,22 +146,29 @@ def _address(name: Any) -> str:  # noqa: ANN401 - what a socket says of itself
     return f"unix:{os.fsdecode(name)}"
 
 
+def _keep_memory_private() -> None:
+    """No core dump, and what is freed is overwritten: decoders copy photos into memory that is not ours to wipe.
+
+    A limit of zero does not stop the kernel where it hands cores to a program (core(5), "Piping core dumps to a
+    program"); a process that is not dumpable has none, and no other process of its account can read its memory.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    libc = ctypes.CDLL(None)
+    libc.prctl(_SET_DUMPABLE, 0, 0, 0, 0)
+    libc.mallopt(_OVERWRITE_FREED, _WITH)
+
+
 def post_fork(_server: Any, worker: Any) -> None:  # noqa: ANN401 - gunicorn's Arbiter and Worker
-    """No core dump, which would hold photos; nothing on standard error but the journal; no life without the master.
+    """Nothing of a photo stays in memory or in a core dump; and nothing on standard error but the journal.
 
     A worker whose master was killed would go on answering on connections that are kept, and keep the port from the
     next master: it is told to stop at once.
 
-    A limit of zero does not stop the kernel where it hands cores to a program (core(5), "Piping core dumps to a
-    program"); a process that is not dumpable has none, and no other process of its account can read its memory.
-
     libtiff writes there what it makes of a damaged photo.
     """
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _keep_memory_private()
     _take_descriptors(_CONFIG.server.connections + _OWN_DESCRIPTORS)
-    kernel = ctypes.CDLL(None)
-    kernel.prctl(_SET_DUMPABLE, 0, 0, 0, 0)
-    kernel.prctl(_SET_DEATH_SIGNAL, signal.SIGTERM, 0, 0, 0)
+    ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGTERM, 0, 0, 0)
     # Unbuffered: a line that cannot be written is lost, and not kept to be written in pieces later.
     raw = io.FileIO(os.dup(2), "w")
     sys.stderr = io.TextIOWrapper(raw, encoding="utf-8", write_through=True)

@@ -24,6 +24,11 @@ STATE = REPOSITORY / ".state"
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How much the long tests do."""
+    parser.addoption("--memory-requests", type=int, default=120, help="requests before memory is searched")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what needs the photos for measuring where they are absent, saying so."""
     if SHARED_DATA.is_dir():

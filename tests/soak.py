@@ -146,12 +146,13 @@ class Terminals:
 
     def __init__(self, port: int, made: Sequence[Body]) -> None:
         self._port = port
-        self._bodies = made
+        self._good = [body for body in made if body.code == 1000]
+        self._bad = [body for body in made if body.code != 1000]
 
     def send(self, number: int) -> Seen:
         """One request; which one, and how, comes from its number alone."""
         chance = random.Random(number)  # noqa: S311 - which request does not matter
-        body, manner = chance.choice(self._bodies), chance.random()
+        body, manner = chance.choice(chance.choice((self._good, self._bad))), chance.random()
         began_s, wanted = time.monotonic(), (body.code, body.score)
         if manner < 0.05:
             with suppress(OSError):

@@ -16,4 +16,4 @@ def test_each_answer_is_its_own_while_workers_are_killed(start: Start, samples: 
     assert seen.wrong() == []
     assert seen.lost() == [], "only requests that were on their way to a killed worker may be lost"
     assert len(seen.back_s()) == 2
-    assert sum(one.told is not None and one.told[0] == 1000 for one in seen.seen) > _REQUESTS // 2
+    assert sum(one.told is not None and one.told[0] == 1000 for one in seen.seen) > _REQUESTS // 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -151,9 +152,7 @@ def test_the_published_key_is_refused_where_the_daemon_would_refuse_to_serve_wit
     assert "sealed.allow_published_key: true" in fvctl.refused("add", "--published", "--activate")
 
 
-def test_the_published_key_is_added_where_it_is_allowed_and_is_no_secret(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], fvctl: Fvctl
-) -> None:
+def test_the_published_key_is_added_where_it_is_allowed_and_is_no_secret(fvctl: Fvctl) -> None:
     document = fvctl.config.read_text().replace("legacy: false", "legacy: true")
     fvctl.config.write_text(document.replace("allow_published_key: false", "allow_published_key: true"))
     assert "secret" not in fvctl("add", "--published", "--activate")
@@ -250,6 +249,30 @@ def test_a_rotated_key_encryption_key_replaces_the_old_one(fvctl: Fvctl) -> None
     assert fvctl.secrets()[:-1] == secrets
     kek.write_bytes(old)
     assert "another key-encryption key" in fvctl.refused("list")
+
+
+def _at_once(fvctl: Fvctl, action: str) -> list[int]:
+    """Exit codes of an action that is run by many at the same time."""
+    codes: list[int] = []
+    command = ["keys", action, "--json", "--config", str(fvctl.config)]
+    threads = [threading.Thread(target=lambda: codes.append(main(command))) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sorted(codes)
+
+
+def test_rotations_at_the_same_time_lose_no_key(fvctl: Fvctl) -> None:
+    secrets = fvctl.secrets()[:-1]
+    assert _at_once(fvctl, "rotate-kek") == [0] * 6
+    assert fvctl.secrets()[:-1] == secrets
+    assert fvctl.run("audit") == 0
+
+
+def test_of_several_that_make_a_store_at_the_same_time_one_succeeds(bare: Fvctl) -> None:
+    assert _at_once(bare, "init") == [0, 2, 2, 2, 2, 2]
+    assert len(bare.secrets()) == 3
 
 
 def _sealed(fvctl: Fvctl, tmp_path: Path, content: bytes | Jwk, to: Jwk | None = None) -> Path:
