@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import warnings
 import zipfile
 from collections.abc import Callable, Mapping
@@ -20,7 +21,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime as ort
 from pydantic.dataclasses import dataclass
 
 from daemon.config import Accelerator, AtLeastOne, Policy
@@ -28,6 +28,12 @@ from daemon.errors import ConfigurationRefused, EngineRefused
 from daemon.manifest import Manifest, Profile, Sha256, model_hash
 from daemon.records import Floats
 from daemon.yaml_file import STRICT, read_yaml
+
+# Before the import: from then on the makers' builds report models and machine to them, unless told not to.
+# Source: onnxruntime 1.29, PosixTelemetry; seen at 1.32: it keeps them below ~/.cache/Microsoft until it can send.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+import onnxruntime as ort
 
 ONNXRUNTIME_VERSION: str = ort.__version__
 
