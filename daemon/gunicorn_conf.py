@@ -34,6 +34,9 @@ _LOAD_REFUSED = 4
 """Exit status for a configuration that must not be served. Source: gunicorn's arbiter, `APP_LOAD_ERROR`."""
 
 
+_SERVING = "STATUS=serving: keys opened, engines proven"
+
+
 class ContractWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """A threaded worker whose own error answers are the contract's, and whose threads no sender can hold.
 
@@ -44,15 +47,21 @@ class ContractWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - gunicorn's own
         super().__init__(*args, **kwargs)
         self._began_s: dict[Any, float] = {}
+        self._hung = False
+
+    def load_wsgi(self) -> None:
+        """Make the application: seconds, or longer on a GPU."""
+        _MANAGER.tell("STATUS=loading keys and engines")
+        super().load_wsgi()
 
     def run(self) -> None:
         """Serve; the service manager hears of it now that the engines are loaded and proven."""
-        _MANAGER.tell("READY=1", "STATUS=serving", f"MAINPID={os.getppid()}")
+        _MANAGER.tell("READY=1", _SERVING, f"MAINPID={os.getppid()}")
         super().run()
 
     def handle_exit(self, sig: int, frame: Any) -> None:  # noqa: ANN401 - a frame
         """Stop: what is being answered is answered, and on connections that are open nothing new begins."""
-        _MANAGER.tell("STOPPING=1", "STATUS=answering what has begun")
+        _MANAGER.tell("STOPPING=1", "STATUS=stopping: answers what has begun")
         self.wsgi.turnstile.close()
         super().handle_exit(sig, frame)
 
@@ -71,14 +80,24 @@ class ContractWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
         request.
         """
         super().notify()
-        if self.wsgi is not None and self.wsgi.pulse.beats():
-            _MANAGER.tell("WATCHDOG=1")
+        if self.wsgi is not None:
+            self._tell_whether_hung(not self.wsgi.pulse.beats())
         latest_s = time.monotonic() - _CONFIG.server.receive_s
         for conn, began_s in list(self._began_s.items()):
             if began_s < latest_s:
                 with suppress(OSError):  # it has gone already
                     # Not SSLSocket's own: that one would send what follows, the answer, in plain text.
                     socket.socket.shutdown(conn.sock, socket.SHUT_RD)
+
+    def _tell_whether_hung(self, hung: bool) -> None:
+        if not hung:
+            _MANAGER.tell("WATCHDOG=1")
+        if hung and not self._hung:
+            _MANAGER.tell("STATUS=hung: no progress within health.stuck_s")
+            Journal().write("hung", reason="no progress within health.stuck_s; the watchdog starts the daemon anew")
+        elif self._hung and not hung and self.alive:
+            _MANAGER.tell(_SERVING)
+        self._hung = hung
 
     def finish_request(self, conn: Any, fs: Any) -> None:  # noqa: ANN401 - gunicorn's TConn and a Future
         """See ThreadWorker, which would count a connection twice that ended inside its handshake."""
