@@ -1,7 +1,4 @@
-"""A device that was installed, started for the first time, and given its keys; shared by all tests of this folder.
-
-Each test leaves it serving, with the configuration and the units as shipped.
-"""
+"""A device that was installed, started for the first time, and given its keys; shared by all tests of this folder."""
 
 from __future__ import annotations
 
@@ -11,15 +8,18 @@ import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from daemon.api.health import JWKS_PATH
 from tests.conftest import need
+from tests.end_to_end.photos import scaled
 from tests.systemd.appliance import lay_out
 from tests.systemd.debian import debian_root, installed_layer
-from tests.systemd.machine import ENGINES, FVCTL, SERVICE, Machine, soon
+from tests.systemd.machine import ENGINES, FVCTL, Machine, soon
+from tools.asking import sealed_form
+from tools.sealing import jwe_sealer
 
 
 def _may_mount() -> bool:
@@ -78,18 +78,26 @@ def first_start(machine: Machine) -> FirstStart:
 
 
 @pytest.fixture
-def device(machine: Machine, first_start: FirstStart) -> Iterator[Machine]:
-    """The device, serving, as after its first start."""
+def device(machine: Machine, first_start: FirstStart) -> Machine:
+    """The device, serving; a test that changes it takes `changed`."""
     assert first_start.answered == 200
-    if machine.shown("ActiveState") != "active":  # a test before failed halfway
-        restore(machine)
-    yield machine
-    assert soon(lambda: machine.shown("ActiveState") == "active")
+    return machine
 
 
-def restore(machine: Machine) -> None:
-    """Units and service as after the first start."""
-    machine.run("sh", "-c", "rm -rf /run/systemd/system/*.d")
-    machine.systemctl("daemon-reload")
-    machine.systemctl("reset-failed", SERVICE)
-    machine.systemctl("restart", "faceverifyd.socket", SERVICE)
+@pytest.fixture
+def changed(device: Machine) -> Iterator[Machine]:
+    """The device, serving; afterwards it is as it was."""
+    yield device
+    device.restore()
+
+
+@pytest.fixture(scope="session")
+def small(samples: dict[str, bytes]) -> tuple[bytes, bytes]:
+    """A mated pair of small photos, compared in a fraction of a large one's time."""
+    return scaled(samples["obama"], 128), scaled(samples["obama2"], 128)
+
+
+@pytest.fixture
+def form(device: Machine, small: tuple[bytes, bytes]) -> dict[str, str]:
+    """The pair as a terminal sends it, sealed to a key that the device publishes."""
+    return sealed_form(jwe_sealer(device.get(JWKS_PATH).json["keys"][0]), small)

@@ -1,4 +1,4 @@
-"""A Debian that has systemd, and the appliance's environment made inside it by its own Python; each made once, then kept.
+"""A Debian with systemd, and the appliance's environment made inside it by its own Python; each made once, then kept.
 
 Both are folders under `.state/cache`, named for what they are made of: another list of packages, or another lock file,
 is another folder.

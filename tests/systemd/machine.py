@@ -13,6 +13,7 @@ import os
 import socket
 import ssl
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,11 +22,16 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import urlencode
 
+import yaml
+
 from daemon.api.verification import PATH
 from tests.running_daemon import FORM, Answer, ask
+from tests.systemd.appliance import CONFIG, shipped_config
 
 SERVICE, SOCKET, ENGINES = "faceverifyd.service", "faceverifyd.socket", "faceverifyd-engines.service"
 FVCTL = "/opt/faceverifyd/current/venv/bin/fvctl"
+
+_DROP_INS = "/run/systemd/system"
 
 _NETWORK = 0x40000000
 """Source: setns(2), CLONE_NEWNET."""
@@ -51,7 +57,11 @@ mount -t proc proc "$1/root/proc"
 chroot "$1/root" sh -ec "$3"
 umount "$1/root/proc"
 exec systemd-nspawn -q -D "$1/root" --register=no --keep-unit --private-network --console=pipe \\
-    -b systemd.unified_cgroup_hierarchy=1
+    --capability=CAP_BPF --system-call-filter=bpf -b systemd.unified_cgroup_hierarchy=1
+"""
+"""The machine: $1 an empty folder, $2 the layers of its disk, $3 how it is installed.
+
+BPF is what IPAddressDeny= is made of.
 """
 
 
@@ -131,19 +141,45 @@ class Machine:
 
     @property
     def master(self) -> int:
-        """gunicorn's master, as a process id inside."""
+        """The process id of gunicorn's master, inside."""
         return int(self.shown("MainPID"))
 
     @property
     def worker(self) -> int:
-        """gunicorn's one worker, as a process id inside."""
-        (worker,) = self.run("cat", f"/proc/{self.master}/task/{self.master}/children").split()
+        """The process id of its one worker, inside."""
+        master = self.master
+        (worker,) = self.run("cat", f"/proc/{master}/task/{master}/children").split()
         return int(worker)
 
+    def kill(self, signal: str, process: int) -> None:
+        """Send a signal, named without its SIG, to a process inside."""
+        self.run("sh", "-c", f"kill -{signal} {process}")
+
     def write(self, path: str, content: str) -> None:
-        """A file inside, with its folder."""
+        """A file inside, with its folder; one that is there keeps owner and permissions."""
         self.run("mkdir", "-p", str(Path(path).parent))
         self.run("sh", "-c", f"cat > {path}", text=content)
+
+    def drop_in(self, unit: str, content: str) -> None:
+        """Settings of a unit, until the next `restore`."""
+        self.write(f"{_DROP_INS}/{unit}.d/test.conf", content)
+        self.systemctl("daemon-reload")
+
+    def configure(self, **changes: dict[str, Any]) -> None:
+        """Give it the shipped configuration with other values in the sections named."""
+        document = shipped_config()
+        for section, values in changes.items():
+            document[section] |= values
+        self.write(CONFIG, yaml.safe_dump(document))
+
+    def restore(self) -> None:
+        """Units and configuration as installed, and the daemon serving."""
+        self.run("sh", "-c", f"rm -rf {_DROP_INS}/faceverifyd*.d")
+        self.configure()
+        self.systemctl("daemon-reload")
+        self.systemctl("stop", SERVICE)
+        self.systemctl("restart", SOCKET)
+        self.systemctl("start", SERVICE)
 
     def now(self) -> str:
         """A place in the journal, for `journal`."""
@@ -203,3 +239,53 @@ def soon(true: Callable[[], object], within_s: float = 60) -> bool:
     while not true() and time.monotonic() < until:
         time.sleep(0.1)
     return bool(true())
+
+
+class Terminals:
+    """Terminals that ask again and again, a connection for each request, for the length of a block.
+
+    Attributes:
+        answers: what they got.
+        failures: what they got instead of an answer.
+
+    Args:
+        ask: one request; called from several threads.
+        count: how many there are.
+        wait: until the first has its answer.
+    """
+
+    def __init__(self, ask: Callable[[], Answer], count: int = 3, wait: bool = True) -> None:
+        self.answers: list[Answer] = []
+        self.failures: list[str] = []
+        self._ask = ask
+        self._wait = wait
+        self._stopped = threading.Event()
+        self._threads = [threading.Thread(target=self._run) for _ in range(count)]
+
+    def __enter__(self) -> Terminals:
+        for thread in self._threads:
+            thread.start()
+        assert not self._wait or soon(lambda: self.answers or self.failures)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stopped.set()
+        for thread in self._threads:
+            thread.join(60)
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            self._ask_once()
+
+    def _ask_once(self) -> None:
+        try:
+            self.answers.append(self._ask())
+        except (OSError, http.client.HTTPException) as error:
+            self.failures.append(repr(error))
+
+    @property
+    def statuses(self) -> list[int]:
+        """The HTTP statuses of the answers."""
+        return [answer.status for answer in self.answers]
