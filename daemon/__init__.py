@@ -22,4 +22,4 @@ The map, from the socket down. A module imports downward only; siblings never im
     errors                   everything that can go wrong, as a tree
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

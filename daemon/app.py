@@ -182,7 +182,7 @@ def create_app(config: Config, journal: Journal) -> Daemon:
     app: WsgiApp = falcon.App(middleware=[exchange, gate])
     for kind in (Exception, falcon.HTTPError):  # falcon's own handler for the second would win over one for the first
         app.add_error_handler(kind, exchange.on_error)
-    app.add_route(PATH, Verification(pipeline, turnstile, pulse, config.server.body_limit_bytes))
+    app.add_route(PATH, Verification(pipeline, turnstile, pulse, config.server))
     app.add_route("/healthz", Alive())
     app.add_route("/readyz", _readiness(networks, ring, credentials))
     app.add_route("/metrics", Exposition(metrics))

@@ -89,6 +89,8 @@ class Server:
     receive_s: Seconds
     grace_s: AtLeastOne
     body_limit_bytes: AtLeastOne
+    bodies_limit_bytes: AtLeastOne
+    connections: Annotated[int, Field(ge=8, le=100_000)]
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)
@@ -228,6 +230,14 @@ def _contradictions(config: Config) -> list[tuple[bool, str]]:
         *_contradictions_of_terminals(config),
         *_contradictions_of_keys(config),
         (photo.min_side_px > photo.max_side_px, "photo.min_side_px is above photo.max_side_px"),
+        (
+            config.server.body_limit_bytes > config.server.bodies_limit_bytes,
+            "server.bodies_limit_bytes: less than server.body_limit_bytes",
+        ),
+        (
+            config.server.connections <= config.server.threads,
+            f"server.connections: no more than server.threads: {config.server.threads}",
+        ),
         (
             admission.running > config.server.threads,
             f"admission.running: {admission.running} is more than server.threads: {config.server.threads}",

@@ -30,6 +30,9 @@ from daemon.tls import make_tls
 _SET_DUMPABLE = 4
 """Source: prctl(2), PR_SET_DUMPABLE."""
 
+_OVERWRITE_FREED, _WITH = -6, 0xFF
+"""Source: mallopt(3), M_PERTURB."""
+
 _LOAD_REFUSED = 4
 """Exit status for a configuration that must not be served. Source: gunicorn's arbiter, `APP_LOAD_ERROR`."""
 
@@ -159,16 +162,24 @@ def _address(name: Any) -> str:  # noqa: ANN401 - what a socket says of itself
     return f"unix:{os.fsdecode(name)}"
 
 
-def post_fork(_server: Any, worker: Any) -> None:  # noqa: ANN401 - gunicorn's Arbiter and Worker
-    """No core dump, which would hold photos; and nothing on standard error but the journal.
+def _keep_memory_private() -> None:
+    """No core dump, and what is freed is overwritten: decoders copy photos into memory that is not ours to wipe.
 
     A limit of zero does not stop the kernel where it hands cores to a program (core(5), "Piping core dumps to a
     program"); a process that is not dumpable has none, and no other process of its account can read its memory.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    libc = ctypes.CDLL(None)
+    libc.prctl(_SET_DUMPABLE, 0, 0, 0, 0)
+    libc.mallopt(_OVERWRITE_FREED, _WITH)
+
+
+def post_fork(_server: Any, worker: Any) -> None:  # noqa: ANN401 - gunicorn's Arbiter and Worker
+    """Nothing of a photo stays in memory or in a core dump; and nothing on standard error but the journal.
 
     libtiff writes there what it makes of a damaged photo.
     """
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    ctypes.CDLL(None).prctl(_SET_DUMPABLE, 0, 0, 0, 0)
+    _keep_memory_private()
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8")
     for handler in worker.log.error_log.handlers:
         handler.setStream(sys.stderr)
@@ -181,6 +192,7 @@ def _settings(config: Config) -> dict[str, Any]:
     return _tls_settings(config) | {
         "bind": list(server.bind),
         "threads": server.threads,
+        "worker_connections": server.connections,
         "keepalive": server.keepalive_s,
         "graceful_timeout": server.grace_s,
         "worker_class": ContractWorker,

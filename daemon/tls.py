@@ -123,7 +123,7 @@ def _context(settings: Tls, ask: bool) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(CIPHERS)
     context.set_alpn_protocols(["http/1.1"])
-    # No tickets: their key would open recorded traffic, and a resumed session would outlive its certificate.
+    # No tickets: whoever gets at their key could open recorded traffic, and a handshake costs a millisecond only.
     context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     context.num_tickets = 0
     # An encrypted key must be refused: OpenSSL would ask for its password on a terminal that nobody sits at.

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
-from daemon.config import Config, load_config
+from daemon.config import Config, Pkcs11, load_config
 from daemon.sealed.legacy import PUBLISHED_IV, PUBLISHED_KEY, LegacyFormat, LegacyKey
 from tests.running_daemon import RunningDaemon
+from tests.softhsm import PROGRAM, is_installed, software_token
 from tools.demonstration import ensure_keys
 from tools.engines import build_engine
 from tools.samples import sample_photos
@@ -21,6 +22,11 @@ from tools.samples import sample_photos
 REPOSITORY = Path(__file__).resolve().parent.parent
 STATE = REPOSITORY / ".state"
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How much the long tests do."""
+    parser.addoption("--memory-requests", type=int, default=120, help="requests before memory is searched")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -87,6 +93,14 @@ def site(tmp_path_factory: pytest.TempPathFactory, engines: Path) -> Site:
 def config(site: Site) -> Config:
     """The site's configuration, loaded."""
     return load_config(site.write())
+
+
+@pytest.fixture(scope="session")
+def token(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pkcs11]:
+    """A token in software that holds nothing; one for all, as a process reads its settings once: use own labels."""
+    need(PROGRAM, is_installed())
+    with software_token(tmp_path_factory.mktemp("token")) as settings:
+        yield settings
 
 
 @pytest.fixture(scope="session")

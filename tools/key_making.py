@@ -88,7 +88,10 @@ def key_of_jwk(text: bytes, terminal: str | None) -> OpeningKey:
     try:
         jwk = json.loads(text)
         kind = _kind(jwk)
-        content = _content(kind, jwk)
+        with warnings.catch_warnings():
+            # joserfc warns of short keys, and of IVs, which it takes for keys; secret_of refuses what is weak.
+            warnings.simplefilter("ignore", SecurityWarning)
+            content = _content(kind, jwk)
         kid = jwk.get("kid") or _new_kid(kind)
     except (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise KeyRefused("what was imported is no private JWK", remedy) from None
@@ -107,9 +110,7 @@ def _content(kind: KeyKind, jwk: dict[str, Any]) -> bytes:
         if (len(key), len(iv)) != (KEY_BYTES, IV_BYTES):  # together they could still be as long as they should
             raise ValueError(len(key))
         return key + iv
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SecurityWarning)  # what joserfc warns of, secret_of refuses
-        imported = JWKRegistry.import_key({name: value for name, value in jwk.items() if name != "alg"})
+    imported = JWKRegistry.import_key({name: value for name, value in jwk.items() if name != "alg"})
     return secret_bytes(imported.private_key)  # type: ignore[arg-type]  # secret_of checks which it is
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from daemon.errors import KeyRefused
 from daemon.sealed.kek import Kek
-from daemon.sealed.keystore import STORE_FILE, KeyRecord, OpenedStore, StoreFile, as_plain, open_store, seal_file
+from daemon.sealed.keystore import STORE_FILE, KeyRecord, OpenedStore, StoreFile, as_plain, open_current, seal_file
 from tools.key_audit import ABANDONED, AUDIT_FILE, BEGINNING, Entry, append, check_against, read_entries
 from tools.whole_file import make_folder, open_in_place, write_whole
 
@@ -61,7 +61,7 @@ class KeyStore:
         Raises:
             KeyRefused: see `open_store`.
         """
-        return open_store(self.folder, self._keks())
+        return open_current(self.folder, self._keks)
 
     def create(self, keys: tuple[KeyRecord, ...], kek: Kek) -> None:
         """A new store.

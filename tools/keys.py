@@ -157,7 +157,8 @@ def _rotate_kek(args: argparse.Namespace, config: Config) -> int:
         next_kek = keeper.keks()[-1]
         store.change(Operation("rotate-kek"), resealing(next_kek), next_kek)
         keeper.promote()
-    show({"rotated": True, "keys": len(store.opened().file.keys)}, args.json)
+        sealed = len(store.opened().file.keys)
+    show({"rotated": True, "keys": sealed}, args.json)
     return OK
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from daemon.api.registry import TerminalRecord, load_registry
 from daemon.config import Config
 from daemon.errors import ConfigurationRefused
 from daemon.private import OWNER_ONLY
-from tools.whole_file import give_to_owner_of, write_whole
+from tools.whole_file import open_in_place, write_whole
 
 
 def registry_path(config: Config) -> Path:
@@ -48,9 +49,8 @@ def store(path: Path, terminals: tuple[TerminalRecord, ...]) -> None:
 def locked(path: Path) -> Iterator[None]:
     """One change at a time: two at once would lose one of them."""
     with _writing(path):
-        lock = path.with_name(f"{path.name}.lock").open("w")
-    with lock:
-        give_to_owner_of(path.parent, lock.fileno())
+        lock = open_in_place(path.with_name(f"{path.name}.lock"))
+    with os.fdopen(lock, "w"):
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

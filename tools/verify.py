@@ -23,8 +23,8 @@ EXAMPLES = """examples:
 
 def run(args: argparse.Namespace) -> int:
     """Verify two photos through the daemon."""
-    photos = (content_of(args.first), content_of(args.second))
     daemon = daemon_of(args)
+    photos = (content_of(args.first), content_of(args.second))
     choice = chosen(args, daemon.jwks)
     options = {AUTO_ROTATE: str(args.auto_rotate).lower(), CHECK_QUALITY: str(args.check_quality).lower()}
     answer = daemon.ask(sealed_form(choice.seal, photos) | options)

@@ -11,6 +11,37 @@ from daemon.config import Admission
 from daemon.errors import TryLater
 
 
+class BodyBudget:
+    """Lets bodies into memory as long as there is room for them.
+
+    Each waiting request has its body in memory before it comes to the turnstile.
+
+    Args:
+        limit_bytes: of all bodies together.
+    """
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._left_bytes = limit_bytes
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def hold(self, body_bytes: int) -> Iterator[None]:
+        """Room for one body, held for the block; before a byte of it is read.
+
+        Raises:
+            TryLater: there is not so much room left.
+        """
+        with self._lock:
+            if body_bytes > self._left_bytes:
+                raise TryLater("no memory left for another body", 1)
+            self._left_bytes -= body_bytes
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._left_bytes += body_bytes
+
+
 class Turnstile:
     """Admits as many requests as the device works on at once; the others wait in a bounded queue.
 

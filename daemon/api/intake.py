@@ -48,17 +48,28 @@ def read_request(request: falcon.Request, body_limit_bytes: int) -> Verification
         falcon.HTTPContentTooLarge: the body is over the limit; it is not read.
         InvalidArgument: the body is of another type or malformed, or a parameter is; names the parameter.
     """
-    length = request.content_length
-    if length is None or request.get_header("Transfer-Encoding") is not None:
-        raise falcon.HTTPLengthRequired
-    if length > body_limit_bytes:
-        raise falcon.HTTPContentTooLarge
+    length = body_length(request, body_limit_bytes)
     body_type = (request.content_type or "").partition(";")[0].strip().lower()
     reader = _READERS.get(body_type)
     if reader is None:
         raise InvalidArgument("the body's type is none of the three")
     as_boolean = _json_boolean if body_type == _JSON else _text_boolean
     return _as_request(request.context.sender, reader(request, length), as_boolean)
+
+
+def body_length(request: falcon.Request, body_limit_bytes: int) -> int:
+    """Bytes that the body will have; `body_limit_bytes` as for `read_request`.
+
+    Raises:
+        falcon.HTTPLengthRequired: no Content-Length, or a chunked body.
+        falcon.HTTPContentTooLarge: the body is over the limit.
+    """
+    length = request.content_length
+    if length is None or request.get_header("Transfer-Encoding") is not None:
+        raise falcon.HTTPLengthRequired
+    if length > body_limit_bytes:
+        raise falcon.HTTPContentTooLarge
+    return length
 
 
 def _from_urlencoded(request: falcon.Request, length: int) -> Parameters:

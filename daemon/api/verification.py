@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import falcon
 
-from daemon.api.admission import Turnstile
-from daemon.api.intake import read_request
+from daemon.api.admission import BodyBudget, Turnstile
+from daemon.api.intake import body_length, read_request
 from daemon.api.responses import success_body
+from daemon.config import Server
 from daemon.pipeline import Pipeline
 from daemon.pulse import Pulse
 
@@ -19,11 +20,12 @@ class Verification:
 
     for_terminals = True
 
-    def __init__(self, pipeline: Pipeline, turnstile: Turnstile, pulse: Pulse, body_limit_bytes: int) -> None:
+    def __init__(self, pipeline: Pipeline, turnstile: Turnstile, pulse: Pulse, settings: Server) -> None:
         self._pipeline = pipeline
         self._pulse = pulse
         self._turnstile = turnstile
-        self._body_limit_bytes = body_limit_bytes
+        self._bodies = BodyBudget(settings.bodies_limit_bytes)
+        self._body_limit_bytes = settings.body_limit_bytes
 
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
         """Two sealed photos in, a verification score out.
@@ -33,8 +35,9 @@ class Verification:
             RequestError: a parameter or a photo is at fault, or the device has no place free (TryLater).
             EngineRefused: the accelerator failed.
         """
-        asked = read_request(request, self._body_limit_bytes)
-        with self._turnstile.admit(), self._pulse.working():
-            score = self._pipeline.verify(asked, request.context.watch)
+        with self._bodies.hold(body_length(request, self._body_limit_bytes)):
+            asked = read_request(request, self._body_limit_bytes)
+            with self._turnstile.admit(), self._pulse.working():
+                score = self._pipeline.verify(asked, request.context.watch)
         response.content_type = falcon.MEDIA_JSON
         response.data = success_body(score, request.context.request_id)

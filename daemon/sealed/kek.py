@@ -28,6 +28,12 @@ TAG_BYTES = 16
 NEXT = "-next"
 """Behind the name of the KEK that a rotation goes to."""
 
+_MASK = 0o040
+"""systemd 254 and newer let a unit's account read a credential by an ACL, whose mask shows as the group's right.
+
+The folder is closed to others, and the group's own entry is empty. Source: systemd's issue 29435.
+"""
+
 CREDENTIALS = "CREDENTIALS_DIRECTORY"
 """Environment variable. Source: systemd.exec(5), "Credentials"."""
 
@@ -105,10 +111,10 @@ def keks_of_files(settings: Keys, environment: Mapping[str, str]) -> tuple[Kek, 
     """
     if settings.kek is KekSource.FILE:
         assert settings.file is not None  # the configuration's own check
-        path, remedy = settings.file, "Run: fvctl keys init"
+        path, remedy, harmless = settings.file, "Run: fvctl keys init", 0
     else:
         folder = environment.get(CREDENTIALS, "")
-        path = Path(folder) / settings.credential
+        path, harmless = Path(folder) / settings.credential, _MASK
         remedy = (
             f"Run: fvctl keys init; and start the daemon by its unit, which hands over {settings.credential} by "
             f"LoadCredentialEncrypted= (systemd 250 and newer) or LoadCredential="
@@ -116,8 +122,9 @@ def keks_of_files(settings: Keys, environment: Mapping[str, str]) -> tuple[Kek, 
         if not folder:
             raise KeyRefused(f"no credentials were handed over: {CREDENTIALS} is not set", remedy)
     # The next one first: it may take the place of the other in between, and must not be missed in both.
-    following = _read(path.with_name(path.name + NEXT), remedy)
-    found = tuple(kek for kek in (_read(path, remedy), following) if kek is not None)
+    names = (path.with_name(path.name + NEXT), path)
+    following, used = (_read(name, remedy, harmless) for name in names)
+    found = tuple(kek for kek in (used, following) if kek is not None)
     if not found:
         raise KeyRefused(f"the key-encryption key is missing: {path}", remedy)
     return found
@@ -133,11 +140,11 @@ def kek_files(settings: Keys, environment: Mapping[str, str]) -> tuple[Path, ...
     return (path, path.with_name(path.name + NEXT))
 
 
-def _read(path: Path, remedy: str) -> Kek | None:
+def _read(path: Path, remedy: str, harmless: int) -> Kek | None:
     key = bytearray(KEK_BYTES + 1)  # one more, so that a longer file is noticed
     try:
         with path.open("rb", buffering=0) as file:
-            refuse_readable(path, KeyRefused, file.fileno())
+            refuse_readable(path, KeyRefused, file.fileno(), harmless)
             size = file.readinto(key)
         return AesKek(memoryview(key)[:size])
     except FileNotFoundError:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
 
-from daemon.config import Config, Keys, Sealed
+from daemon.config import Config, Sealed
 from daemon.errors import KeyRefused
 from daemon.sealed.kek import load_keks
 from daemon.sealed.keys import OPENING_STATES, PUBLISHED_KINDS, KeyKind, KeyState, OpeningKey, jwk_set, public_jwk
-from daemon.sealed.keystore import KeyRecord, OpenedStore, open_store
+from daemon.sealed.keystore import KeyRecord, OpenedStore, open_current
 from daemon.sealed.legacy import LegacyFormat, LegacyKey
 
 Today = Callable[[], date]
@@ -74,7 +74,8 @@ def load_ring(config: Config, today: Today, environment: Mapping[str, str] = os.
     Raises:
         KeyRefused: the KEK or the store is refused, or see `ring_of`.
     """
-    return ring_of(_open_store(config.keys, environment), config.sealed, today)
+    store = open_current(config.keys.store, lambda: load_keks(config.keys, environment))
+    return ring_of(store, config.sealed, today)
 
 
 def ring_of(store: OpenedStore, settings: Sealed, today: Today) -> KeyRing:
@@ -99,12 +100,3 @@ def ring_of(store: OpenedStore, settings: Sealed, today: Today) -> KeyRing:
             "one; only for trying things out set sealed.allow_published_key: true.",
         )
     return ring
-
-
-def _open_store(keys: Keys, environment: Mapping[str, str]) -> OpenedStore:
-    keks = load_keks(keys, environment)
-    try:
-        return open_store(keys.store, keks)
-    except KeyRefused:
-        # The key-encryption key may have been rotated since it was read: once more, with those of now.
-        return open_store(keys.store, load_keks(keys, environment))

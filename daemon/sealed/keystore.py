@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
@@ -102,6 +102,20 @@ class OpenedStore:
         wanted = {(state, kind) for state in states for kind in kinds}
         found = (record for record in self.file.keys if (record.state, record.kind) in wanted)
         return [(record, open_record(self.kek, record)) for record in found]
+
+
+def open_current(folder: Path, keks: Callable[[], tuple[Kek, ...]]) -> OpenedStore:
+    """The store of a folder, under keys that somebody may exchange in this moment.
+
+    Raises:
+        KeyRefused: see `open_store`, and what `keks` raises.
+    """
+    known = keks()
+    try:
+        return open_store(folder, known)
+    except KeyRefused:
+        # The key-encryption key may have been rotated since it was read: once more, with those of now.
+        return open_store(folder, keks())
 
 
 def open_store(folder: Path, keks: tuple[Kek, ...]) -> OpenedStore:

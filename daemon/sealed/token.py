@@ -6,6 +6,7 @@ The key never leaves the token: the token itself seals and opens. Source: PKCS #
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -22,6 +23,12 @@ _TAG_BITS = 128
 """As the KEK in memory has them. Source: NIST SP 800-38D, sections 5.2.1.1 and 5.2.1.2."""
 
 _KEK_BITS = 256
+
+_ONE_AT_A_TIME = threading.Lock()
+"""A login is the whole process's: a second one is refused, and the first to end logs all others out.
+
+Source: PKCS #11 3.0, section 5.6.8 (C_Login, C_Logout).
+"""
 
 
 class TokenKek:
@@ -74,9 +81,10 @@ def session(settings: Pkcs11, writing: bool = False) -> Iterator[Any]:
     """
     remedy = "See keys.pkcs11: module, token and pin must fit the token."
     try:
-        library = pkcs11.lib(str(settings.module))
-        with library.get_token(token_label=settings.token).open(rw=writing, user_pin=_pin(settings)) as opened:
-            yield opened
+        with _ONE_AT_A_TIME:
+            library = pkcs11.lib(str(settings.module))
+            with library.get_token(token_label=settings.token).open(rw=writing, user_pin=_pin(settings)) as opened:
+                yield opened
     except (pkcs11.PKCS11Error, RuntimeError) as error:  # RuntimeError: the module does not load
         raise KeyRefused(f"the token {settings.token} refuses: {type(error).__name__}", remedy) from None
 

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
+from datetime import date, datetime, timezone
 from pathlib import Path
 from shutil import which
 
 import pytest
 
+from daemon.api.registry import TerminalRecord, TokenProof
 from daemon.api.verification import PATH
 from daemon.sealed.legacy import LegacyFormat
 from tests.conftest import need
 from tests.end_to_end import terminal_programs as programs
+from tests.end_to_end.conftest import Start
 from tests.end_to_end.contract import FIRST, SECOND
 from tests.end_to_end.terminal_programs import CLIENTS, Program, said
 from tests.running_daemon import RunningDaemon
+from tools.registry import store
 
 Client = Callable[[str, Path, Path], str]
 """(address, photo one, photo two) to the body of the answer."""
@@ -90,6 +95,34 @@ def test_a_refusal_is_shown_and_no_crash(daemon: RunningDaemon, tmp_path: Path, 
     (tmp_path / "one.jpg").write_bytes(b"no photo at all, and long enough that its base64 may hold a plus sign" * 20)
     answer = json.loads(client(daemon.url, tmp_path / "one.jpg", tmp_path / "one.jpg"))
     assert (answer["code"], answer["message"]) == (2005, "invalid image type or corrupted")
+
+
+@pytest.fixture(scope="module")
+def asks_for_tokens(start: Start, tmp_path_factory: pytest.TempPathFactory) -> RunningDaemon:
+    """A daemon that knows one terminal, by the token `a-token`."""
+    registry = tmp_path_factory.mktemp("terminals") / "terminals.yaml"
+    proof = TokenProof("bearer", "00" * 16, hashlib.sha256(bytes(16) + b"a-token").hexdigest())
+    store(registry, (TerminalRecord("till-3", proof, date.max, None, datetime.now(timezone.utc)),))
+    return start("tokens", terminals={"authentication": "bearer", "registry": str(registry)})
+
+
+@pytest.mark.parametrize(("token", "code"), [("a-token", 1000), ("another", 1100), (None, 1100)])
+@pytest.mark.parametrize("program", [programs.shell, *_JWE])
+def test_a_terminal_is_known_by_the_token_in_its_environment(
+    asks_for_tokens: RunningDaemon,
+    small: dict[str, bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    program: Callable[[], Program],
+    token: str | None,
+    code: int,
+) -> None:
+    monkeypatch.delenv("TOKEN", raising=False)
+    if token is not None:
+        monkeypatch.setenv("TOKEN", token)
+    (tmp_path / "photo").write_bytes(small["obama"])
+    photo = str(tmp_path / "photo")
+    assert json.loads(said(*program(), asks_for_tokens.url, photo, photo))["code"] == code
 
 
 @pytest.mark.parametrize("size", [0, 1, 15, 16, 17, 4097])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def keys() -> dict[KeyKind, OpeningKey]:
 def with_all_keys(
     site: Site, start: Start, keys: dict[KeyKind, OpeningKey], tmp_path_factory: pytest.TempPathFactory
 ) -> RunningDaemon:
-    """A daemon whose key store has them."""
+    """A daemon whose key store has them, and that takes a sealed photo once and soon only."""
     folder = tmp_path_factory.mktemp("store")
     settings = {"store": str(folder / "keys"), "file": str(folder / "kek")}
     config = load_config(site.write("foreign-keys.yaml", keys=settings))
@@ -46,7 +47,11 @@ def with_all_keys(
     store, _ = key_store(config)
     for key in keys.values():
         store.change(Operation("add", key.kid), adding(key, KeyState.ACTIVE, None))
-    return start("foreign", keys=settings)
+    fresh = {"max_age_s": 600.0, "clock_skew_s": 60.0, "remembered": 1000}
+    running = start("foreign", keys=settings, sealed={"freshness": fresh})
+    # iat has whole seconds: what is sealed in the second of the start counts as sealed before it.
+    time.sleep(1)
+    return running
 
 
 def _given(key: OpeningKey) -> dict[str, str]:

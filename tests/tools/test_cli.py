@@ -39,6 +39,16 @@ def test_each_sub_commands_help_says_what_it_is_for(command: str, capsys: pytest
     assert "--config" in shown
 
 
+@pytest.mark.parametrize("command", [["verify"], ["photo", "seal"], ["photo", "inspect"]], ids=" ".join)
+def test_examples_in_the_help_are_command_lines(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code(*command, "--help") == 0
+    examples = [line.split()[1:] for line in capsys.readouterr().out.splitlines() if line.startswith("  fvctl ")]
+    assert examples != []
+    for words in examples:
+        end = words.index("<") if "<" in words else len(words)
+        assert parser().parse_args(words[:end]).command == command[0]
+
+
 def test_version_is_the_products(capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code("--version") == 0
     assert capsys.readouterr().out == f"faceverifyd {__version__}\n"

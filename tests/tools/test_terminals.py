@@ -301,6 +301,11 @@ def test_without_the_authority_no_certificate_is_made(make: Make, tmp_path: Path
     assert "fvctl terminals authority" in fvctl.err
 
 
+def test_without_tls_no_server_certificate_is_made(bearer: Fvctl) -> None:
+    assert bearer("server-certificate", "device.branch.example") == (2, None)
+    assert "server.tls" in bearer.err
+
+
 def test_a_request_that_is_none_is_refused_with_how_to_make_one(mutual: Fvctl, tmp_path: Path) -> None:
     (tmp_path / "till-3.csr").write_text("no request")
     assert mutual("add", "till-3", "--csr", str(tmp_path / "till-3.csr")) == (2, None)

@@ -1,135 +1,24 @@
-"""`fvctl verify` says what the daemon answered and what it means."""
+"""`fvctl verify` seals in either format, with the key that is named, and says what the daemon answered."""
 
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from daemon.errors import ConfigurationRefused
-from daemon.sealed.legacy import LegacyFormat
+from daemon.api.credentials import ANYONE
+from daemon.config import load_config
+from daemon.sealed.keys import KeyKind, KeyState
+from daemon.sealed.legacy import PUBLISHED_IV, PUBLISHED_KEY
 from tests.conftest import Site
-from tests.running_daemon import RunningDaemon, free_port
+from tests.running_daemon import RunningDaemon
 from tools.cli import main
-from tools.verify import Answered, ask, explain, sealed_form
-
-
-def scored(score: float) -> Answered:
-    return Answered(200, {"code": 1000, "verification_score": score, "request_id": "0" * 32}, None, None)
-
-
-@pytest.mark.parametrize(
-    ("score", "odds"),
-    # By hand, from FMR(t) = 10^(3 - 10 t): 10^4.5, 10^5, 10^6; the table ends there.
-    [
-        (0.75, "about 1 in 31,623"),
-        (0.8, "about 1 in 100,000"),
-        (0.9, "about 1 in 1,000,000"),
-        (1.0, "fewer than 1 in 1,000,000"),
-    ],
-)
-def test_a_score_above_the_threshold_is_the_same_person_with_odds(score: float, odds: str) -> None:
-    assert explain(scored(score)).startswith("the same person")
-    assert f"{odds} strangers" in explain(scored(score))
-
-
-@pytest.mark.parametrize("score", [0.0, 0.699, 0.7])
-def test_a_score_up_to_the_threshold_is_not_the_same_person(score: float) -> None:
-    assert explain(scored(score)).startswith("not the same person")
-
-
-def test_a_refusal_is_explained_with_the_photo_at_fault() -> None:
-    body = {"code": 4000, "message": "detection failed", "request_id": "0" * 32}
-    answer = Answered(400, body, "second_encrypted_image", None)
-    assert explain(answer) == "not compared: detection failed (second_encrypted_image)"
-
-
-def test_a_refusal_without_a_field_is_explained_without_one() -> None:
-    answer = Answered(503, {"code": 5003, "message": "service unavailable", "request_id": "0" * 32}, None, None)
-    assert explain(answer) == "not compared: service unavailable"
-
-
-def test_two_photos_of_one_person_are_the_same_person(
-    daemon: RunningDaemon, legacy: LegacyFormat, samples: dict[str, bytes]
-) -> None:
-    answer = ask(daemon.url + "/", sealed_form(legacy.seal, (samples["obama"], samples["obama2"])))
-    assert (answer.status, answer.body["code"]) == (200, 1000)
-    assert explain(answer).startswith("the same person")
-    assert "embed" in (answer.timing or "")
-
-
-def test_a_refused_request_is_an_answer(daemon: RunningDaemon) -> None:
-    answer = ask(daemon.url, {"first_encrypted_image": "!"})
-    assert (answer.status, answer.body["code"]) == (400, 1200)
-    assert answer.field == "second_encrypted_image"
-
-
-def test_where_nothing_listens_the_failure_has_a_remedy() -> None:
-    with pytest.raises(ConfigurationRefused, match="no daemon answers at") as refused:
-        ask(f"http://127.0.0.1:{free_port()}", {})
-    assert "--url" in refused.value.remedy
-
-
-@pytest.mark.parametrize("url", ["ftp://127.0.0.1:3000", "127.0.0.1:3000", "file:///etc/passwd"])
-def test_what_is_no_http_address_is_refused(url: str) -> None:
-    with pytest.raises(ConfigurationRefused, match="is no http address"):
-        ask(url, {})
-
-
-class Stranger(BaseHTTPRequestHandler):
-    """A web server that is no daemon; keeps what terminals show."""
-
-    shown: str | None = None
-    status = 200
-    body = b"<html>hello</html>"
-
-    def do_POST(self) -> None:
-        type(self).shown = self.headers.get("Authorization")
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(self.status)
-        self.send_header("Content-Length", str(len(self.body)))
-        self.end_headers()
-        self.wfile.write(self.body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name in the standard library
-        """Say nothing."""
-
-
-@pytest.fixture
-def stranger() -> Iterator[str]:
-    """Address of a web server that is no daemon."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Stranger) as server:
-        serving = threading.Thread(target=server.serve_forever, args=(0.01,))
-        serving.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        serving.join()
-
-
-@pytest.mark.parametrize("status", [200, 404, 500])
-def test_another_web_server_is_no_daemon(stranger: str, monkeypatch: pytest.MonkeyPatch, status: int) -> None:
-    monkeypatch.setattr(Stranger, "status", status)
-    with pytest.raises(ConfigurationRefused, match="no daemon answers at"):
-        ask(stranger, {})
-
-
-def test_a_token_is_shown_as_a_bearer_token(stranger: str) -> None:
-    with pytest.raises(ConfigurationRefused):
-        ask(stranger, {}, token="abc")
-    assert Stranger.shown == "Bearer abc"
-
-
-def test_a_proxy_of_the_environment_sees_no_photos(
-    daemon: RunningDaemon, stranger: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("http_proxy", stranger)
-    monkeypatch.setenv("no_proxy", "")
-    assert ask(daemon.url, {}).body["code"] == 1200
+from tools.key_changes import adding
+from tools.key_making import as_jwk, make_key
+from tools.key_store import Operation
+from tools.keys import key_store
 
 
 class Fvctl:
@@ -189,3 +78,72 @@ def test_a_photo_that_is_not_there_exits_2(fvctl: Fvctl, photos: Path) -> None:
     code, out, err = fvctl(photos / "absent.jpg", photos / "obama.jpg")
     assert (code, out) == (2, "")
     assert "absent.jpg cannot be read: No such file or directory" in err
+
+
+def _fields(fvctl: Fvctl, photos: Path, *arguments: str | Path) -> dict[str, Any]:
+    fields: dict[str, Any] = json.loads(fvctl(photos / "obama.jpg", photos / "obama2.jpg", "--json", *arguments)[1])
+    return fields
+
+
+def test_without_options_photos_are_sealed_to_the_key_that_the_daemon_publishes(
+    fvctl: Fvctl, photos: Path, daemon: RunningDaemon
+) -> None:
+    fields = _fields(fvctl, photos)
+    published = daemon.get("/.well-known/jwks.json").json["keys"][0]["kid"]
+    assert (fields["code"], fields["sealed_as"], fields["kid"]) == (1000, "jwe", published)
+
+
+def test_the_legacy_format_takes_its_key_from_the_key_store(fvctl: Fvctl, photos: Path) -> None:
+    fields = _fields(fvctl, photos, "--format", "legacy")
+    assert (fields["code"], fields["sealed_as"]) == (1000, "legacy")
+    assert "kid" not in fields
+
+
+def test_a_legacy_key_in_a_file_is_used(fvctl: Fvctl, photos: Path) -> None:
+    (photos / "legacy.json").write_text(json.dumps({"key": PUBLISHED_KEY, "iv": PUBLISHED_IV}))
+    fields = _fields(fvctl, photos, "--legacy-key", photos / "legacy.json")
+    assert (fields["code"], fields["sealed_as"]) == (1000, "legacy")
+
+
+def test_a_wrong_legacy_key_is_answered_with_how_to_find_out(fvctl: Fvctl, photos: Path) -> None:
+    (photos / "legacy.json").write_text(json.dumps({"key": "k" * 32, "iv": "i" * 12}))
+    code, out, _ = fvctl(photos / "obama.jpg", photos / "obama2.jpg", "--legacy-key", photos / "legacy.json")
+    assert code == 1
+    assert "code: 1200" in out
+    assert "field: first_encrypted_image" in out
+    assert "next: The photo does not open" in out
+    assert "kkkk" not in out
+
+
+def test_a_terminal_s_own_key_is_used_as_fvctl_keys_printed_it(fvctl: Fvctl, photos: Path, site: Site) -> None:
+    key = make_key(KeyKind.DIRECT, ANYONE.name)
+    store, _ = key_store(load_config(site.write("verify-keys.yaml")))
+    store.change(Operation("add", key.kid), adding(key, KeyState.ACTIVE, None))
+    (photos / "added.json").write_text(json.dumps({"kid": key.kid, "secret": as_jwk(key)}))
+    fields = _fields(fvctl, photos, "--jwk", photos / "added.json")
+    assert (fields["code"], fields["kid"]) == (1000, key.kid)
+
+
+def test_where_the_address_is_given_no_configuration_is_needed(
+    daemon: RunningDaemon, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = str(photos / "obama.jpg")
+    assert main(["verify", photo, photo, "--url", daemon.url, "--config", str(photos / "absent.yaml")]) == 0
+    assert "meaning: the same person" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--format", "jwe", "--legacy-key", "k.json"],
+        ["--format", "legacy", "--jwk", "k.json"],
+        ["--format", "legacy", "--kid", "k"],
+        ["--jwk", "k.json", "--jwks", "s.json"],
+        ["--format", "zip"],
+    ],
+    ids=" ".join,
+)
+def test_a_key_of_the_other_format_is_wrong_usage(fvctl: Fvctl, photos: Path, arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        fvctl(photos / "obama.jpg", photos / "obama2.jpg", *arguments)
+    assert ended.value.code == 64

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from daemon.api.admission import Turnstile
+from daemon.api.admission import BodyBudget, Turnstile
 from daemon.config import Admission
 from daemon.errors import TryLater
 
@@ -114,3 +114,31 @@ def test_no_one_is_sent_away_for_less_than_a_second() -> None:
     turnstile = _turnstile(running=1, waiting=0)
     with turnstile.admit():
         assert _refusal(turnstile).retry_after_s == 1
+
+
+def test_after_closing_nobody_is_admitted_and_who_is_in_is_not_touched() -> None:
+    turnstile = _turnstile(running=2, waiting=2)
+    with turnstile.admit():
+        turnstile.close()
+        assert str(_refusal(turnstile)) == "stopping"
+
+
+def test_bodies_are_let_in_until_there_is_no_room_for_another() -> None:
+    budget = BodyBudget(100)
+    with budget.hold(60), budget.hold(40), pytest.raises(TryLater, match="no memory left"), budget.hold(1):
+        pass
+
+
+def test_there_is_room_again_after_a_body_also_after_one_that_raised() -> None:
+    budget = BodyBudget(100)
+    for _ in range(3):
+        with pytest.raises(LookupError), budget.hold(100):
+            raise LookupError
+
+
+def test_a_body_that_finds_no_room_takes_none() -> None:
+    budget = BodyBudget(100)
+    with pytest.raises(TryLater), budget.hold(101):
+        pass
+    with budget.hold(100):
+        pass

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -109,7 +110,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
     return load_config(Site(folder, folder / "no engines").write())
 
 
-def _configured(folder: Path, config: Config, **sealed: bool) -> Config:
+def _configured(folder: Path, config: Config, **sealed: Any) -> Config:  # noqa: ANN401 - booleans
     keys = dataclasses.replace(config.keys, store=folder / "keys", file=folder / "kek")
     return dataclasses.replace(config, keys=keys, sealed=dataclasses.replace(config.sealed, **sealed))
 
@@ -194,7 +195,7 @@ def test_the_published_key_is_refused_unless_it_is_allowed(tmp_path: Path, confi
 class Rotating(Mapping[str, str]):
     """An environment in which a rotation passes once its credentials were looked at for the first time."""
 
-    def __init__(self, credentials: Path, rotate: Callable[[], None]) -> None:
+    def __init__(self, credentials: Path, rotate: Callable[[], object]) -> None:
         self._variables = {CREDENTIALS: str(credentials)}
         self._rotate = rotate
         self.asked = 0
@@ -226,6 +227,6 @@ def test_a_store_that_was_sealed_anew_between_two_readings_still_loads(tmp_path:
     store.change(Operation("rotate-kek"), resealing(following), following)
 
     credential = dataclasses.replace(configured.keys, kek=KekSource.CREDENTIAL, credential="kek")
-    environment = Rotating(tmp_path, lambda: (tmp_path / "new").replace(tmp_path / "kek") and None)
+    environment = Rotating(tmp_path, lambda: (tmp_path / "new").replace(tmp_path / "kek"))
     ring = load_ring(dataclasses.replace(configured, keys=credential), lambda: TODAY, environment)
     assert list(ring.opening()) == [key.kid]

@@ -112,8 +112,9 @@ def test_a_changed_field_of_a_record_is_refused(folder: Path, field: str) -> Non
 
 def _changed(record: KeyRecord, field: str) -> KeyRecord:
     value: Any = _CHANGED_RECORD[field]
-    kinds: dict[str, Callable[[Any], object]] = {"kind": KeyKind, "state": KeyState, "expires": date.fromisoformat}
-    return dataclasses.replace(record, **{field: kinds.get(field, str)(value)})
+    kinds: dict[str, Callable[[Any], Any]] = {"kind": KeyKind, "state": KeyState, "expires": date.fromisoformat}
+    changed: dict[str, Any] = {field: kinds.get(field, str)(value)}
+    return dataclasses.replace(record, **changed)
 
 
 @pytest.mark.parametrize("field", _CHANGED_RECORD)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Compares two photos: verify.sh URL A.jpg B.jpg; or seals one and prints it: verify.sh A.jpg.
-# Needs bash, curl and openssl 3, and nothing else. The legacy format.
+# Needs bash, curl and openssl 3, and nothing else. The legacy format. TOKEN in the environment: the terminal's.
 # While it runs, `ps` shows the key to whoever is logged in: not for machines with other users.
 set -euo pipefail
 export LC_ALL=C
@@ -43,5 +43,6 @@ if [ $# = 1 ]; then
 fi
 seal "$2" > "$work/first"
 seal "$3" > "$work/second"
-curl --silent --show-error --data-urlencode "first_encrypted_image@$work/first" \
+printf %s "${TOKEN:+Authorization: Bearer $TOKEN}" > "$work/header"
+curl --silent --show-error --header "@$work/header" --data-urlencode "first_encrypted_image@$work/first" \
     --data-urlencode "second_encrypted_image@$work/second" "$1/identity/image_verification/stateless"
