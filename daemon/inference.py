@@ -29,10 +29,8 @@ from daemon.manifest import Manifest, Profile, Sha256, model_hash
 from daemon.records import Floats
 from daemon.yaml_file import STRICT, read_yaml
 
-# Before the import: from then on the makers' builds report models and machine to them, unless told not to.
-# Source: onnxruntime 1.29, PosixTelemetry; seen at 1.32: it keeps them below ~/.cache/Microsoft until it can send.
+# From its import on it would report models and machine to its makers. Source: onnxruntime 1.29, PosixTelemetry.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-
 import onnxruntime as ort
 
 ONNXRUNTIME_VERSION: str = ort.__version__

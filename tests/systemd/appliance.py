@@ -1,7 +1,8 @@
-"""The appliance's files as they lie on a device that was never started: release, units, configuration, downloads."""
+"""A device that was never started: a release and its downloads, and the commands that install it."""
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,17 +15,28 @@ from tests.systemd.debian import PYTHON, RELEASE
 CONFIG = "/etc/faceverifyd/faceverifyd.yaml"
 STATE_FOLDER = "/var/lib/faceverifyd"
 PHOTOS = "/root/photos"
+FVCTL = "/opt/faceverifyd/current/venv/bin/fvctl"
+
+_SITE = "/root/site.yaml"
 
 
 def shipped_config() -> dict[str, Any]:
     """The configuration as shipped, for a device without a GPU."""
     document: dict[str, Any] = yaml.safe_load((REPOSITORY / "systemd" / "faceverifyd.yaml").read_text("utf-8"))
-    document["inference"] |= {"accelerator": "cpu", "networks": "/opt/faceverifyd/current/trt_engines"}
+    document["inference"]["accelerator"] = "cpu"
     return document
 
 
+def installation() -> str:
+    """The commands of "First start" in systemd/README.md, but those that need a machine that is on; and no GPU."""
+    readme = (REPOSITORY / "systemd" / "README.md").read_text("utf-8")
+    (block,) = re.findall(r"^## First start\n\n```sh\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    commands = [line for line in block.splitlines() if not line.startswith((FVCTL, "systemctl status"))]
+    return "\n".join([*commands, f"cat {_SITE} > {CONFIG}"])
+
+
 def lay_out(disk: Path, photos: dict[str, bytes]) -> None:
-    """Put everything in place below a folder that becomes the top layer of the device's disk.
+    """Put a release and what a device downloads into a folder that becomes the top layer of the device's disk.
 
     Args:
         disk: an empty folder.
@@ -32,8 +44,7 @@ def lay_out(disk: Path, photos: dict[str, bytes]) -> None:
     """
     _lay_out_release(disk / RELEASE.relative_to("/"))
     (disk / "opt" / "faceverifyd" / "current").symlink_to("releases/dev")
-    _lay_out_units(disk)
-    _write(disk / CONFIG.lstrip("/"), yaml.safe_dump(shipped_config()))
+    _write(disk / _SITE.lstrip("/"), yaml.safe_dump(shipped_config()))
     cache = disk / STATE_FOLDER.lstrip("/") / "cache"
     cache.mkdir(parents=True)
     for archive in (STATE / "cache").glob("*.*"):
@@ -54,21 +65,6 @@ def _lay_out_release(release: Path) -> None:
     fvctl = release / "venv" / "bin" / "fvctl"
     _write(fvctl, f'#!/bin/sh\nexec "{RELEASE}/venv/bin/python" -m tools.cli "$@"\n')
     fvctl.chmod(0o755)
-
-
-def _lay_out_units(disk: Path) -> None:
-    units = disk / "etc" / "systemd" / "system"
-    units.mkdir(parents=True)
-    for path in (REPOSITORY / "systemd").iterdir():
-        if path.suffix in (".service", ".socket", ".timer"):
-            shutil.copy(path, units)
-    for unit in ("faceverifyd.service", "faceverifyd-engines.service"):
-        (units / f"{unit}.d").mkdir()
-        shutil.copy(REPOSITORY / "systemd" / "cpu.conf", units / f"{unit}.d")
-    for kind in ("sysusers", "tmpfiles"):
-        folder = disk / "etc" / f"{kind}.d"
-        folder.mkdir()
-        shutil.copy(REPOSITORY / "systemd" / f"faceverifyd.{kind}.conf", folder / "faceverifyd.conf")
 
 
 def _write(path: Path, content: str) -> None:

@@ -15,9 +15,9 @@ import pytest
 from daemon.api.health import JWKS_PATH
 from tests.conftest import need
 from tests.end_to_end.photos import scaled
-from tests.systemd.appliance import lay_out
+from tests.systemd.appliance import FVCTL, lay_out
 from tests.systemd.debian import debian_root, installed_layer
-from tests.systemd.machine import ENGINES, FVCTL, Machine, soon
+from tests.systemd.machine import ENGINES, Machine, soon
 from tools.asking import sealed_form
 from tools.sealing import jwe_sealer
 

@@ -26,10 +26,9 @@ import yaml
 
 from daemon.api.verification import PATH
 from tests.running_daemon import FORM, Answer, ask
-from tests.systemd.appliance import CONFIG, shipped_config
+from tests.systemd.appliance import CONFIG, installation, shipped_config
 
 SERVICE, SOCKET, ENGINES = "faceverifyd.service", "faceverifyd.socket", "faceverifyd-engines.service"
-FVCTL = "/opt/faceverifyd/current/venv/bin/fvctl"
 
 _DROP_INS = "/run/systemd/system"
 
@@ -39,15 +38,6 @@ _NETWORK = 0x40000000
 _ENVIRONMENT = ("env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8")
 
 _INSIDE = ("--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup")
-
-_INSTALL = """
-systemd-sysusers
-systemd-tmpfiles --create faceverifyd.conf
-chown root:faceverifyd /etc/faceverifyd/faceverifyd.yaml
-chmod 0640 /etc/faceverifyd/faceverifyd.yaml
-systemctl -q enable faceverifyd.socket faceverifyd.service faceverifyd-doctor.timer
-"""
-"""What a technician types once the files of a release are in place. Source: systemd/README.md, "First start"."""
 
 _BOOT = """
 mount -t tmpfs tmpfs "$1"
@@ -79,13 +69,14 @@ class Machine:
     def __init__(self, folder: Path, layers: Sequence[Path]) -> None:
         self._folder = folder / "machine"
         self._layers = layers
+        self._is_changed = False
         self.console = folder / "console"
 
     def __enter__(self) -> Machine:
         self._folder.mkdir()
         layers = ":".join(map(str, self._layers))
         held = ("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation=private")
-        command = (*held, "sh", "-ec", _BOOT, "sh", str(self._folder), layers, _INSTALL)
+        command = (*held, "sh", "-ec", _BOOT, "sh", str(self._folder), layers, installation())
         with self.console.open("wb") as console:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=console, stderr=console)
         self._leader = self._wait_for_leader()
@@ -162,11 +153,13 @@ class Machine:
 
     def drop_in(self, unit: str, content: str) -> None:
         """Settings of a unit, until the next `restore`."""
+        self._is_changed = True
         self.write(f"{_DROP_INS}/{unit}.d/test.conf", content)
         self.systemctl("daemon-reload")
 
     def configure(self, **changes: dict[str, Any]) -> None:
         """Give it the shipped configuration with other values in the sections named."""
+        self._is_changed = True
         document = shipped_config()
         for section, values in changes.items():
             document[section] |= values
@@ -174,12 +167,13 @@ class Machine:
 
     def restore(self) -> None:
         """Units and configuration as installed, and the daemon serving."""
-        self.run("sh", "-c", f"rm -rf {_DROP_INS}/faceverifyd*.d")
-        self.configure()
-        self.systemctl("daemon-reload")
-        self.systemctl("stop", SERVICE)
-        self.systemctl("restart", SOCKET)
-        self.systemctl("start", SERVICE)
+        if self._is_changed:
+            self.run("sh", "-c", f"rm -rf {_DROP_INS}/faceverifyd*.d")
+            self.configure()
+            self.systemctl("daemon-reload")
+            self.systemctl("stop", SOCKET, SERVICE)
+            self._is_changed = False
+        self.systemctl("start", SOCKET, SERVICE)
 
     def now(self) -> str:
         """A place in the journal, for `journal`."""

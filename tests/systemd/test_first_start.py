@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-from tests.systemd.appliance import PHOTOS
+from tests.systemd.appliance import FVCTL, PHOTOS
 from tests.systemd.conftest import FirstStart
-from tests.systemd.machine import FVCTL, Machine
+from tests.systemd.machine import Machine
 
 
 def test_the_first_start_builds_the_engines(first_start: FirstStart) -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from daemon.api.health import JWKS_PATH
 from tests.running_daemon import Answer
-from tests.systemd.appliance import STATE_FOLDER
-from tests.systemd.machine import FVCTL, SERVICE, Machine, Terminals
+from tests.systemd.appliance import FVCTL, STATE_FOLDER
+from tests.systemd.machine import SERVICE, Machine, Terminals
 from tools.asking import sealed_form
 from tools.sealing import jwe_sealer
 
