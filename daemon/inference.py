@@ -34,7 +34,6 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import onnxruntime as ort
 
 ONNXRUNTIME_VERSION: str = ort.__version__
-
 MODEL_FILE = "model.onnx"
 GOLDEN_FILE = "golden.npz"
 RECORD_FILE = "engine.yaml"

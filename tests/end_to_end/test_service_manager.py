@@ -18,6 +18,8 @@ from tests.conftest import Site
 from tests.end_to_end.contract import FIRST, SECOND
 from tests.running_daemon import RunningDaemon
 
+SERVING = "STATUS=serving: keys opened, engines proven"
+
 
 class Manager:
     """A socket like systemd's, and all that was told to it."""
@@ -59,6 +61,8 @@ def test_ready_is_told_once_by_the_worker_and_then_the_daemon_answers(site: Site
         assert running.get("/readyz").status == 200
         assert _soon(lambda: len(manager.when("WATCHDOG=1")) >= 2)
         assert len(manager.when("READY=1")) == 1
+        statuses = [line for _, line in manager.told if line.startswith("STATUS=")]
+        assert statuses == ["STATUS=loading keys and engines", SERVING]
         assert f"MAINPID={running.process.pid}" in [line for _, line in manager.told]
 
 
@@ -94,6 +98,8 @@ def test_a_hung_request_silences_the_watchdog(
         hangs_since = time.monotonic() + 2.5
         time.sleep(5)
         assert [at for at in manager.when("WATCHDOG=1") if at > hangs_since] == []
+        assert len(manager.when("STATUS=hung: no progress within health.stuck_s")) == 1
+        assert [event["event"] for event in running.events if event["event"] != "answer"][-1] == "hung"
         kek.write_bytes(content)  # lets go of whom it held
         kek.unlink()
         kek.write_bytes(content)
@@ -102,6 +108,7 @@ def test_a_hung_request_silences_the_watchdog(
         let_go = time.monotonic()
         assert _soon(lambda: [at for at in manager.when("WATCHDOG=1") if at > let_go])
         asking.join(30)
+        assert _soon(lambda: manager.when(SERVING)[-1] > let_go)
 
 
 def test_a_stop_answers_what_has_begun_and_refuses_what_is_new(

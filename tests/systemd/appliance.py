@@ -31,7 +31,9 @@ def installation() -> str:
     """The commands of "First start" in systemd/README.md, but those that need a machine that is on; and no GPU."""
     readme = (REPOSITORY / "systemd" / "README.md").read_text("utf-8")
     (block,) = re.findall(r"^## First start\n\n```sh\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
-    commands = [line for line in block.splitlines() if not line.startswith((FVCTL, "systemctl status"))]
+    commands = [
+        line for line in block.splitlines() if not line.startswith((FVCTL, "systemctl start", "systemctl status"))
+    ]
     return "\n".join([*commands, f"cat {_SITE} > {CONFIG}"])
 
 

@@ -44,7 +44,7 @@ mount -t tmpfs tmpfs "$1"
 mkdir "$1/upper" "$1/work" "$1/root"
 mount -t overlay overlay -o "lowerdir=$2,upperdir=$1/upper,workdir=$1/work" "$1/root"
 mount -t proc proc "$1/root/proc"
-chroot "$1/root" sh -ec "$3"
+SYSTEMD_OFFLINE=1 chroot "$1/root" sh -ec "$3"
 umount "$1/root/proc"
 exec systemd-nspawn -q -D "$1/root" --register=no --keep-unit --private-network --console=pipe \\
     --capability=CAP_BPF --system-call-filter=bpf -b systemd.unified_cgroup_hierarchy=1
