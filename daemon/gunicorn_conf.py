@@ -55,7 +55,11 @@ class ContractWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
     def load_wsgi(self) -> None:
         """Make the application: seconds, or longer on a GPU."""
         _MANAGER.tell("STATUS=loading keys and engines")
-        super().load_wsgi()
+        try:
+            super().load_wsgi()
+        except SystemExit:
+            _MANAGER.tell("STATUS=refuses to serve: the journal says why, and what to do")
+            raise
 
     def run(self) -> None:
         """Serve; the service manager hears of it now that the engines are loaded and proven."""

@@ -76,7 +76,8 @@ def test_a_daemon_that_refuses_to_start_never_says_that_it_is_ready(site: Site) 
         RunningDaemon(config, site.folder / "never.log", environment),
     ):
         pass
-    assert manager.told == []
+    assert manager.when("READY=1") == []
+    assert _soon(lambda: manager.when("STATUS=refuses to serve: the journal says why, and what to do"))
 
 
 def test_a_hung_request_silences_the_watchdog(

@@ -49,6 +49,7 @@ class FirstStart:
         booted_s: seconds from power on until everything was started, engines built.
         engines: how the engines' unit ended, and what it printed.
         refused: how the service ended without keys, and its journal's events.
+        status: its status line then.
         keys_made: what `fvctl keys init` printed.
         answered: status of the first connection afterwards; nobody started anything.
         answered_s: seconds that it waited.
@@ -57,6 +58,7 @@ class FirstStart:
     booted_s: float
     engines: tuple[str, list[str]]
     refused: tuple[str, list[dict[str, Any]]]
+    status: str
     keys_made: str
     answered: int
     answered_s: float
@@ -71,10 +73,11 @@ def first_start(machine: Machine) -> FirstStart:
     booted_s = time.monotonic() - began
     engines = machine.shown("Result", ENGINES), machine.journal(ENGINES)
     refused = machine.shown("ExecMainStatus"), machine.events()
+    status = machine.shown("StatusText")
     keys_made = machine.run(FVCTL, "keys", "init")
     began = time.monotonic()
     answered = machine.get("/readyz").status
-    return FirstStart(booted_s, engines, refused, keys_made, answered, time.monotonic() - began)
+    return FirstStart(booted_s, engines, refused, status, keys_made, answered, time.monotonic() - began)
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ def test_without_a_credential_the_daemon_refuses_and_the_journal_says_what_to_ty
     assert [event["event"] for event in events] == ["start_refused"]
     assert events[0]["error"] == "KeyRefused"
     assert "fvctl keys init" in events[0]["remedy"]
+    assert first_start.status == "refuses to serve: the journal says why, and what to do"
 
 
 def test_after_the_repair_the_next_connection_finds_the_device_serving(first_start: FirstStart) -> None:
