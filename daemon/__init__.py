@@ -10,13 +10,13 @@ The map, from the socket down. A module imports downward only; siblings never im
     api/                     HTTP: reads the form, answers in the contract's words
     pipeline                 the eight numbered steps of one request
     sealed/                  1 open      sealed photo text -> photo bytes
-    photo                    2 decode    photo bytes -> RGB pixels
+    photo/                   2 decode    photo bytes -> RGB pixels, each in a process that can be lost
     face/                    3 detect, 4 align, 5 embed, 6 quality
     score/                   7 compare, 8 calibrate
     inference  audit  tls    engines on an accelerator; logs, metrics, step times; how connections are protected
     pulse  notify            whether there is progress; what the service manager is told
-    config  manifest  records  structure  watched  private
-                             what a site says, what a network says, what stages hand over, what a file is made of,
+    config  manifest  records  watched  private
+                             what a site says, what a network says, what stages hand over,
                              what is made again when its files changed, what its owner alone may read
     yaml_file                YAML files as checked records
     errors                   everything that can go wrong, as a tree

@@ -20,14 +20,16 @@ from daemon.api.rate_limit import RateLimit
 from daemon.api.registry import watch_registry
 from daemon.api.verification import PATH, Verification
 from daemon.audit import Journal, Metrics
-from daemon.config import Config, Inference
+from daemon.config import Config, Inference, PhotoLimits
 from daemon.errors import ConfigurationRefused
 from daemon.face.detection import FaceDetector
 from daemon.face.quality import OcclusionGate
 from daemon.face.recognition import Recogniser
 from daemon.inference import OnnxNetwork, Target, load_engine
 from daemon.manifest import load_manifest
-from daemon.photo import PhotoDecoder
+from daemon.photo.decoder import PhotoDecoder
+from daemon.photo.isolation import DecoderProcesses, Largest
+from daemon.photo.process import Bounds
 from daemon.pipeline import Pipeline, Stages
 from daemon.pulse import Pulse
 from daemon.score.calibration import load_calibration
@@ -124,6 +126,12 @@ def make_opener(config: Config, ring: Watched[KeyRing]) -> Opener:
     return Opener(config.sealed, JweFormat(memory), ring.current)
 
 
+def make_decoder(limits: PhotoLimits) -> PhotoDecoder:
+    """Step 2, each photo in a process of its own."""
+    bounds = Bounds(limits.decoding_bytes, limits.decoding_s)
+    return PhotoDecoder(limits, DecoderProcesses(bounds, Largest(limits.max_bytes, limits.max_side_px)).decode)
+
+
 def make_stages(config: Config, networks: Networks, opener: Opener) -> Stages:
     """All steps that hold something.
 
@@ -134,7 +142,7 @@ def make_stages(config: Config, networks: Networks, opener: Opener) -> Stages:
     hashes = (networks.detection.model_hash, networks.recognition.model_hash)
     return Stages(
         opener=opener,
-        decoder=PhotoDecoder(config.photo),
+        decoder=make_decoder(config.photo),
         detector=make_detector(networks),
         recogniser=make_recogniser(networks),
         occlusion_gate=make_occlusion_gate(networks),

@@ -169,12 +169,16 @@ class Sealed:
 
 @dataclass(frozen=True, slots=True, config=STRICT)
 class PhotoLimits:
-    """Section `photo`: what is accepted."""
+    """Section `photo`: what is accepted, how many of its pixels are decoded, and what decoding may take."""
 
     min_side_px: AtLeastOne
     max_side_px: AtLeastOne
     max_bytes: AtLeastOne
     exif_orientation: ExifOrientation
+    reduced_side_px: AtLeastOne
+    face_side_px: AtLeastOne
+    decoding_s: Seconds
+    decoding_bytes: AtLeastOne
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)

@@ -10,14 +10,16 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from daemon.audit import Stopwatch
 from daemon.errors import RequestError
+from daemon.face.acquisition import acquire
 from daemon.face.alignment import align
 from daemon.face.detection import FaceDetector
 from daemon.face.quality import OcclusionGate
 from daemon.face.recognition import Recogniser
-from daemon.photo import PhotoDecoder
+from daemon.photo.decoder import REDUCTION_MAX, PhotoDecoder
 from daemon.records import FaceCrop, Portrait, SealedPhoto, Step, VerificationRequest
 from daemon.score.calibration import Calibration
 from daemon.score.comparison import compare
@@ -71,8 +73,9 @@ class Pipeline:
         stages = self._stages
         with _blaming(photo):
             with watch.run(Step.OPEN, stages.opener.open, photo.text, request.sender) as plain:  # 1
-                pixels = watch.run(Step.DECODE, stages.decoder.decode, plain, request.auto_rotate)  # 2
-            face = watch.run(Step.DETECT, stages.detector.detect, pixels, request.auto_rotate)  # 3
+                decode = watch.each(Step.DECODE, partial(stages.decoder.decode, plain, request.auto_rotate))  # 2
+                detect = watch.each(Step.DETECT, partial(stages.detector.detect, auto_rotate=request.auto_rotate))  # 3
+                pixels, face = acquire(decode, detect, stages.decoder.face_side_px, REDUCTION_MAX)
             return watch.run(Step.ALIGN, align, pixels, face)  # 4
 
     def _crops(self, request: VerificationRequest, watch: Stopwatch) -> tuple[list[FaceCrop], list[RequestError]]:

@@ -94,9 +94,11 @@ class Pixels:
 
     Attributes:
         rgb: uint8 (height, width, 3), 0..255, RGB.
+        reduction: how many times smaller than the photo each side is.
     """
 
     rgb: Bytes
+    reduction: int = 1
 
     def __post_init__(self) -> None:
         _checked(self.rgb, np.uint8, (None, None, 3))

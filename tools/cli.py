@@ -22,6 +22,7 @@ _COMMANDS = {
     "photo": ("photo", "seal a photo, and look at a sealed one without a key"),
     "calibrate": ("calibrate", "measure what scores mean on a labelled set of photos"),
     "train-occlusion": ("train_occlusion", "train the weights that tell what covers a face"),
+    "turns": ("turns", "measure whether turned photos are turned upright"),
     "keys": ("keys", "make, rotate and destroy the keys that open photos"),
     "terminals": ("terminals", "which terminals may ask, and how each proves who it is"),
 }

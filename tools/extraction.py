@@ -10,20 +10,31 @@ import csv
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from daemon.config import ExifOrientation, PhotoLimits
 from daemon.errors import ConfigurationRefused, RequestError
+from daemon.face.acquisition import acquire
 from daemon.face.alignment import align
 from daemon.face.detection import FaceDetector
-from daemon.photo import PhotoDecoder
+from daemon.photo.decoder import REDUCTION_MAX, PhotoDecoder
 from daemon.records import FaceCrop
 from tools.console import progress
 
 PHOTO_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff")
 
-LIMITS = PhotoLimits(min_side_px=8, max_side_px=5000, max_bytes=5 << 20, exif_orientation=ExifOrientation.PARAMETER)
-"""Source: the contract; what is measured is what will be served."""
+LIMITS = PhotoLimits(
+    min_side_px=8,
+    max_side_px=5000,
+    max_bytes=5 << 20,
+    exif_orientation=ExifOrientation.PARAMETER,
+    reduced_side_px=1250,
+    face_side_px=230,
+    decoding_s=1.5,
+    decoding_bytes=400 << 20,
+)
+"""Source: the contract and systemd/faceverifyd.yaml; what is measured is what will be served."""
 
 _LAYOUT = "Name a folder with one folder per identity, photos inside, or with an index.csv."
 
@@ -77,7 +88,7 @@ def _from_folders(folder: Path) -> list[LabelledPhoto]:
 
 def _from_index(index: Path) -> list[LabelledPhoto]:
     photos = []
-    for row in _rows(index, {"id"}):
+    for row in rows_of(index, {"id"}):
         files = [value for value in row.values() if value.lower().endswith(PHOTO_ENDINGS)]
         groups = {name: value for name, value in row.items() if name != "id" and value not in files}
         photos += [LabelledPhoto(row["id"], _existing(index, value), groups) for value in files]
@@ -92,14 +103,19 @@ def listed_pairs(pair_list: Path, folder: Path) -> list[ListedPair]:
     """
     pairs = [
         ListedPair(row["mated"] == "1", _existing(pair_list, row["a"], folder), _existing(pair_list, row["b"], folder))
-        for row in _rows(pair_list, {"mated", "a", "b"})
+        for row in rows_of(pair_list, {"mated", "a", "b"})
     ]
     if {pair.mated for pair in pairs} != {True, False}:
         raise ConfigurationRefused(f"{pair_list} must name mated and non-mated pairs", "Add what is missing.")
     return pairs
 
 
-def _rows(path: Path, columns: set[str]) -> list[dict[str, str]]:
+def rows_of(path: Path, columns: set[str]) -> list[dict[str, str]]:
+    """The rows of a CSV file by column name.
+
+    Raises:
+        ConfigurationRefused: it cannot be read, or lacks one of these columns.
+    """
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = [{name: value or "" for name, value in row.items() if name} for row in csv.DictReader(file)]
@@ -128,9 +144,10 @@ def face_crop(path: Path, detector: FaceDetector) -> FaceCrop | None:
         photo = path.read_bytes()
     except OSError as error:
         raise ConfigurationRefused(f"{path} cannot be read: {error.strerror}", "Make it readable.") from error
+    decode = partial(PhotoDecoder(LIMITS).decode, memoryview(photo), False)
+    detect = partial(detector.detect, auto_rotate=False)
     try:
-        pixels = PhotoDecoder(LIMITS).decode(memoryview(photo), auto_rotate=False)
-        return align(pixels, detector.detect(pixels, auto_rotate=False))
+        return align(*acquire(decode, detect, LIMITS.face_side_px, REDUCTION_MAX))
     except RequestError:
         return None
 

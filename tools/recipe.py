@@ -130,7 +130,7 @@ def _prelu_parts(
 
 
 def _join_occlusion_head(model: onnx.ModelProto, manifest: Manifest, folder: Path) -> None:
-    """The occlusion head on the network's own features: one 1 x 1 convolution in a run that happens anyway."""
+    """The occlusion head on the network's own features: a 1 x 1 convolution, then one weighted sum per region."""
     if manifest.occlusion is None:
         raise EngineRefused(f"{manifest.name} names no occlusion head", "Add `occlusion` to its manifest.")
     graph = model.graph
@@ -138,23 +138,24 @@ def _join_occlusion_head(model: onnx.ModelProto, manifest: Manifest, folder: Pat
     if not weights.is_file() or hashlib.sha256(weights.read_bytes()).hexdigest() != manifest.occlusion.weights_sha256:
         raise EngineRefused(f"{weights} is not the file that the manifest pins", "Restore it from the release.")
     with np.load(weights, allow_pickle=False) as head:
+        channels = len(head["bias"])
         constants = {
-            "head_weight": head["weight"].reshape(1, -1, 1, 1),
-            "head_bias": head["bias"].reshape(1),
-            "head_regions": head["regions"].reshape(-1, len(REGIONS)),
+            "head_weight": head["weight"].reshape(channels, -1, 1, 1),
+            "head_bias": head["bias"],
+            "head_sums": head["regions"].reshape(len(REGIONS), -1).T,
+            "head_sums_bias": head["regions_bias"],
         }
     graph.initializer.extend(
-        numpy_helper.from_array(value.astype(np.float32), name) for name, value in constants.items()
+        numpy_helper.from_array(np.ascontiguousarray(value, np.float32), name) for name, value in constants.items()
     )
-    graph.initializer.append(numpy_helper.from_array(np.array([0, -1], np.int64), "head_flat"))
+    first, second = list(constants)[:2], list(constants)[2:]
     graph.node.extend(
         [
-            helper.make_node(
-                "Conv", [manifest.occlusion.feature, "head_weight", "head_bias"], ["head_logits"], kernel_shape=[1, 1]
-            ),
-            helper.make_node("Sigmoid", ["head_logits"], ["head_cells"]),
-            helper.make_node("Reshape", ["head_cells", "head_flat"], ["head_row"]),
-            helper.make_node("MatMul", ["head_row", "head_regions"], [VISIBLE_OUTPUT]),
+            helper.make_node("Conv", [manifest.occlusion.feature, *first], ["head_channels"], kernel_shape=[1, 1]),
+            helper.make_node("Relu", ["head_channels"], ["head_cells"]),
+            helper.make_node("Flatten", ["head_cells"], ["head_row"]),
+            helper.make_node("Gemm", ["head_row", *second], ["head_logits"]),
+            helper.make_node("Sigmoid", ["head_logits"], [VISIBLE_OUTPUT]),
             helper.make_node("Identity", [graph.output[0].name], [EMBEDDING_OUTPUT]),
         ]
     )

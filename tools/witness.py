@@ -18,7 +18,7 @@ from daemon.face.network import as_batch
 from daemon.face.recognition import EMBEDDING_OUTPUT
 from daemon.inference import OnnxNetwork, cosine
 from daemon.manifest import Manifest
-from daemon.photo import PhotoDecoder
+from daemon.photo.decoder import PhotoDecoder
 from daemon.records import Bytes, Face, Floats, Pixels
 from tools.extraction import LIMITS
 

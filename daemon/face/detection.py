@@ -7,7 +7,7 @@ comparison gets wrong (measured in trt_engines/sface/README.md).
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -16,6 +16,7 @@ from daemon.errors import DetectionFailed
 from daemon.face.candidates import Candidates, decode_heads
 from daemon.face.geometry import apply, inverse, square, warp
 from daemon.face.network import Network, as_batch
+from daemon.face.turning import tilt_deg, turned_back, uprightness
 from daemon.manifest import Detection, Preprocessing
 from daemon.records import Bytes, Doubles, Face, Floats, Pixels
 
@@ -24,6 +25,10 @@ _ALIGNED_PX = 32
 
 _UPRIGHT_DEG = 45.0
 """Beyond this a quarter turn brings the face nearer to upright."""
+
+_TURNED_LOOK_PX = 192
+"""Longer side of the copies that are turned: four looks at it cost less than two at 320 px, and of the sizes tried it
+tells best which way is up. Source: measured in trt_engines/yunet/README.md."""
 
 _MIRRORED_ORDER = (1, 0, 2, 4, 3)
 """In a mirrored photo left and right landmarks change names."""
@@ -53,48 +58,69 @@ class FaceDetector:
             turns, face = self._most_upright(pixels.rgb, face)
         if face is None:
             raise DetectionFailed("no face found")
-        turned = np.rot90(pixels.rgb, turns)
-        return _turned_back(self._closer(turned, face), turns, turned)
+        turned = np.ascontiguousarray(np.rot90(pixels.rgb, turns))
+        return turned_back(self._closer(turned, face), turns, turned)
 
     def _is_upright(self, face: Face | None) -> bool:
-        """Whether a face is so surely upright that the turned photo need not be looked at.
-
-        The detector takes turned faces for upright ones too, with landmarks to match, but is less sure of them.
-        """
+        """Whether a face is so surely upright that the turned photo need not be looked at."""
         sure = self._settings.upright_confidence_min
-        return face is not None and face.confidence >= sure and _tilt_deg(face) <= _UPRIGHT_DEG
+        return face is not None and face.confidence >= sure and tilt_deg(face) <= _UPRIGHT_DEG
 
     def _first_look(self, rgb: Bytes) -> Face | None:
         """The face that is compared, in a small copy of the photo, else in a larger copy."""
-        settings = self._settings
-        face = self._whole(rgb, settings.first_look_px)
-        if face is None and max(rgb.shape[:2]) > settings.first_look_px:
-            face = self._whole(rgb, settings.distant_look_px)
-        return face
+        near_px, distant_px = self._settings.first_look_px, self._settings.distant_look_px
+        found = self._whole(rgb, near_px, [0])
+        if not found and max(rgb.shape[:2]) > near_px:
+            found = self._whole(rgb, distant_px, [0])
+        return found.get(0)
 
     def _most_upright(self, rgb: Bytes, unturned: Face | None) -> tuple[int, Face | None]:
-        """Quarter turns and the face found after them; a face counts by its confidence and how upright it is."""
-        looks = [(0, unturned), *((turns, self._first_look(np.rot90(rgb, turns))) for turns in (1, 2, 3))]
-        found = [(turns, face) for turns, face in looks if face is not None]
-        return max(
-            found,
-            key=lambda look: look[1].confidence * math.cos(math.radians(_tilt_deg(look[1]))),
-            default=(0, None),
-        )
+        """Quarter turns and the most upright face; larger copies only where no turn of the smaller ones shows any."""
+        for long_side_px in self._turned_looks_px(rgb):
+            found = self._whole(rgb, long_side_px, [0, 2]) | self._whole(rgb, long_side_px, [1, 3])
+            if found:
+                known = {} if unturned is None else {0: unturned}
+                best = max({**known, **found}.items(), key=lambda look: uprightness(look[1]))
+                return (0, unturned or best[1]) if best[0] == 0 else best
+        return 0, unturned
 
-    def _whole(self, rgb: Bytes, long_side_px: int) -> Face | None:
-        """The face that is compared when the photo's longer side is long_side_px."""
+    def _turned_looks_px(self, rgb: Bytes) -> list[int]:
+        """Longer sides of the copies to look at, smallest first."""
+        settings, longer_px = self._settings, max(rgb.shape[:2])
+        distant = [settings.distant_look_px] if longer_px > settings.first_look_px else []
+        return [_TURNED_LOOK_PX, settings.first_look_px, *distant]
+
+    def _whole(self, rgb: Bytes, long_side_px: int, turns: Sequence[int]) -> dict[int, Face]:
+        """By quarter turns the face that is compared when the photo's longer side is long_side_px, in one batch.
+
+        Args:
+            rgb: the photo.
+            long_side_px: of the copy that is looked at.
+            turns: all even or all odd, so that the copies have one shape.
+
+        Returns:
+            Faces in px of the photo so turned; a turn that shows none is not there.
+        """
         height, width = rgb.shape[:2]
         scale = long_side_px / max(height, width)
         small_px = (max(1, round(width * scale)), max(1, round(height * scale)))
         how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        canvas = np.zeros((_whole_blocks(small_px[1]), _whole_blocks(small_px[0]), 3), np.uint8)
-        canvas[: small_px[1], : small_px[0]] = cv2.resize(np.ascontiguousarray(rgb), small_px, interpolation=how)
-        found = self._look(as_batch(canvas[None], self._preprocessing))[0].without_overlaps(self._settings.overlap_max)
-        if not found:
-            return None
-        chosen = found.compared(np.array(small_px) / 2, self._settings.about_as_large)
+        small = np.asarray(cv2.resize(np.ascontiguousarray(rgb), small_px, interpolation=how), np.uint8)
+        batch = np.stack([_in_whole_blocks(np.rot90(small, turn)) for turn in turns])
+        seen = self._look(as_batch(batch, self._preprocessing))
         back = np.array([width / small_px[0], height / small_px[1]], np.float32)
+        found = {}
+        for turn, candidates in zip(turns, seen, strict=True):
+            order = -1 if turn % 2 else 1  # a quarter turn swaps width and height
+            found[turn] = self._chosen(candidates, np.array(small_px[::order], np.float64), back[::order])
+        return {turn: face for turn, face in found.items() if face is not None}
+
+    def _chosen(self, seen: Candidates, size_px: Doubles, back: Floats) -> Face | None:
+        """Of what was seen in a copy of size_px, the face that is compared, times `back`."""
+        apart = seen.without_overlaps(self._settings.overlap_max)
+        if not apart:
+            return None
+        chosen = apart.compared(size_px / 2, self._settings.about_as_large)
         return Face(
             box=chosen.boxes[0] * np.tile(back, 2),
             landmarks=chosen.landmarks[0] * back,
@@ -106,7 +132,7 @@ class FaceDetector:
         side_px, scales = self._settings.close_look_px, self._settings.close_look_scales
         centre, side = face.box[:2] + face.box[2:] / 2, float(face.box[2:].max())
         frames = [square(centre, side * scale, side_px) for scale in scales]
-        shown = [warp(np.ascontiguousarray(rgb), frame, side_px) for frame in frames]
+        shown = [warp(rgb, frame, side_px) for frame in frames]
         batch = as_batch(np.stack(shown), self._preprocessing)
         straight, mirrored = self._look(batch), self._look(np.ascontiguousarray(batch[..., ::-1]))
         seen: list[Doubles] = []
@@ -123,34 +149,15 @@ class FaceDetector:
         return decode_heads(self._network.run(batch), batch.shape[3], self._settings.confidence_min)
 
 
-def _whole_blocks(size_px: int) -> int:
-    return -(-size_px // _ALIGNED_PX) * _ALIGNED_PX
+def _in_whole_blocks(rgb: Bytes) -> Bytes:
+    """The photo in the left top corner of a black one whose sides the detector takes."""
+    height, width = (-(-side_px // _ALIGNED_PX) * _ALIGNED_PX for side_px in rgb.shape[:2])
+    canvas = np.zeros((height, width, 3), np.uint8)
+    canvas[: rgb.shape[0], : rgb.shape[1]] = rgb
+    return canvas
 
 
 def _unmirrored(points: Doubles, width_px: int) -> Doubles:
     turned: Doubles = points[list(_MIRRORED_ORDER)].copy()
     turned[:, 0] = width_px - 1 - turned[:, 0]
     return turned
-
-
-def _tilt_deg(face: Face) -> float:
-    """Degrees, 0 to 180, between straight down and the way from between the eyes to the middle of the mouth."""
-    right_eye, left_eye, _nose, right_mouth, left_mouth = face.landmarks.astype(np.float64)
-    x, y = (right_mouth + left_mouth - right_eye - left_eye) / 2
-    return abs(math.degrees(math.atan2(x, y)))
-
-
-def _turned_back(face: Face, turns: int, turned: Bytes) -> Face:
-    """A face found in a turned photo, in px of the photo as it was; the box keeps its size around the face."""
-    height, width = turned.shape[:2]
-    # np.rot90 turns against the clock: a point (x, y) of the turned photo was at these places before.
-    back = {
-        0: np.array([[1, 0, 0], [0, 1, 0]]),
-        1: np.array([[0, -1, height - 1], [1, 0, 0]]),
-        2: np.array([[-1, 0, width - 1], [0, -1, height - 1]]),
-        3: np.array([[0, 1, 0], [-1, 0, width - 1]]),
-    }[turns]
-    left_top, right_bottom = face.box[:2], face.box[:2] + face.box[2:]
-    corners = apply(back, np.stack([left_top, right_bottom]))
-    box = np.concatenate([corners.min(axis=0), np.ptp(corners, axis=0)]).astype(np.float32)
-    return Face(box, apply(back, face.landmarks).astype(np.float32), face.confidence)

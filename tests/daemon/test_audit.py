@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from typing import Any
 
@@ -98,9 +99,18 @@ def test_a_fault_names_its_class_its_place_and_its_request() -> None:
 def test_a_step_that_both_photos_take_counts_as_the_slower_one() -> None:
     clock = Clock()
     watch = Stopwatch(clock)
-    for took_s in (0.03, 0.05, 0.02):
-        watch.run(Step.OPEN, clock.move, took_s)
+    with ThreadPoolExecutor(1) as first, ThreadPoolExecutor(1) as second:
+        for photo, took_s in ((first, 0.03), (second, 0.05)):  # one after the other, for the clock's sake
+            photo.submit(watch.run, Step.OPEN, clock.move, took_s).result()
     assert watch.steps_ms[Step.OPEN] == pytest.approx(50)
+
+
+def test_a_step_that_one_photo_takes_twice_counts_with_both() -> None:
+    clock = Clock()
+    watch = Stopwatch(clock)
+    for took_s in (0.03, 0.05):
+        watch.each(Step.OPEN, clock.move)(took_s)
+    assert watch.steps_ms[Step.OPEN] == pytest.approx(80)
 
 
 def test_steps_come_in_the_pipeline_s_order() -> None:

@@ -37,7 +37,7 @@ from daemon.sealed.keyring import KeyRing
 from daemon.sealed.legacy import LegacyFormat
 from daemon.sealed.opener import Jwe, Opener
 from tests.daemon.face.networks import Fixed
-from tools.occluders import mask
+from tools.occluders.masks import mask
 
 FIRST, SECOND = "first_encrypted_image", "second_encrypted_image"
 TERMINAL = Sender("anyone", legacy=True)

@@ -12,8 +12,8 @@ from PIL import Image
 from daemon.app import load_networks, make_detector
 from daemon.config import Config
 from daemon.face.alignment import align
-from daemon.photo import PhotoDecoder
-from tools.occluders import mask
+from daemon.photo.decoder import PhotoDecoder
+from tools.occluders.masks import mask
 
 MAX_BYTES = 5 * 1024 * 1024
 """Source: the contract."""

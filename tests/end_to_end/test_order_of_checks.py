@@ -6,14 +6,17 @@ import base64
 import json
 import random
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import permutations
 
 import pytest
 
 from daemon.api.verification import PATH
 from daemon.sealed.legacy import TAG_BYTES, LegacyFormat
+from tests.daemon.photo.photo_files import HEADERS_THAT_CLAIM
 from tests.end_to_end.conftest import Ask
 from tests.end_to_end.contract import FIRST, SECOND, check_compared, check_refused, without_request_id
+from tests.fuzz.bombs import bombs
 from tests.running_daemon import Answer, RunningDaemon
 
 Sealed = Callable[[bytes, bytes], dict[str, str]]
@@ -57,6 +60,37 @@ def test_two_bad_photos_get_the_answer_of_photo_one(
 ) -> None:
     answer = daemon.verify({FIRST: bad_texts[first], SECOND: bad_texts[second]})
     check_refused(answer, first, field=FIRST)
+
+
+@pytest.fixture(scope="module")
+def faults(bad_texts: dict[int, str], legacy: LegacyFormat, small: dict[str, bytes]) -> list[tuple[int, str]]:
+    """Many ways to get each code that a photo alone can get, found early and late, cheaply and at some cost."""
+    named = bombs()
+    photos = [
+        *((2003, header) for header in HEADERS_THAT_CLAIM.values()),
+        (2005, small["obama"][: len(small["obama"]) // 2]),
+        (2005, named["EXIF of 4,000 tags that share their bytes"][:-9]),
+        (4000, named["largest JPEG"]),
+    ]
+    sealed = [(code, legacy.seal(photo)) for code, photo in photos]
+    broken = bytearray(base64.b64decode(sealed[0][1]))
+    broken[-1] ^= 1
+    return [*bad_texts.items(), *sealed, (1200, "?"), (1200, base64.b64encode(broken).decode())]
+
+
+def test_whatever_both_photos_lack_the_answer_is_photo_one_s(
+    daemon: RunningDaemon, faults: list[tuple[int, str]]
+) -> None:
+    pairs = [(first, second) for first, second in permutations(faults, 2) if first[0] != second[0]]
+    dice = random.Random(5)  # noqa: S311 - which flags are set does not matter
+    flags = [{"auto_rotate": dice.choice("01"), "check_quality": dice.choice("01")} for _ in pairs]
+
+    def asked(pair: tuple[tuple[int, str], tuple[int, str]], more: dict[str, str]) -> Answer:
+        return daemon.verify({FIRST: pair[0][1], SECOND: pair[1][1]} | more)
+
+    with ThreadPoolExecutor(4) as pool:
+        for ((code, _), _), answer in zip(pairs, pool.map(asked, pairs, flags), strict=True):
+            check_refused(answer, code, field=FIRST)
 
 
 @pytest.mark.parametrize("code", _CODES)

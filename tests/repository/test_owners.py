@@ -16,7 +16,7 @@ OWNERS = {
     "joserfc": ("tools/sealing.py", "tools/key_making.py"),
     "pkcs11": ("daemon/sealed/token.py",),
     "pybase64": ("daemon/sealed/",),
-    "PIL": ("daemon/photo.py",),
+    "PIL": ("daemon/photo/pictures.py",),
     "onnxruntime": ("daemon/inference.py",),
     "prometheus_client": ("daemon/audit.py",),
     "onnx": ("tools/recipe.py",),

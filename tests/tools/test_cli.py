@@ -13,7 +13,18 @@ from daemon import __version__
 from tests.conftest import REPOSITORY, Site
 from tools.cli import main, parser
 
-COMMANDS = ("doctor", "engines", "verify", "bench", "photo", "calibrate", "train-occlusion", "keys", "terminals")
+COMMANDS = (
+    "doctor",
+    "engines",
+    "verify",
+    "bench",
+    "photo",
+    "calibrate",
+    "train-occlusion",
+    "turns",
+    "keys",
+    "terminals",
+)
 
 
 def exit_code(*arguments: str) -> int:

@@ -200,20 +200,24 @@ def test_a_head_that_the_manifest_does_not_name_is_refused(sface: Manifest) -> N
         device_model(source_network(sface, STATE / "cache"), headless, NETWORKS / "sface")
 
 
-def test_the_heads_weights_of_each_region_sum_to_one(sface: Manifest) -> None:
-    with np.load(NETWORKS / "sface" / "occlusion_head.npz") as head:
-        np.testing.assert_allclose(head["regions"].sum(axis=0), np.ones(4), rtol=1e-5)
-        assert (head["regions"] >= 0).all()
-
-
 def test_the_joined_head_gives_what_numpy_makes_of_the_same_features(sface: Manifest) -> None:
     batch = np.random.default_rng(2).uniform(0, 255, (2, 3, 112, 112)).astype(np.float32)
     headless, bare = headless_model(NETWORKS / "sface", STATE / "cache")
     features = next(iter(open_network(with_output(headless, "conv_12_relu"), bare, ON_CPU).run(batch).values()))
     with np.load(NETWORKS / "sface" / "occlusion_head.npz") as head:
-        logits = np.einsum("nchw,c->nhw", features.astype(np.float64), head["weight"].ravel()) + head["bias"]
-        wanted = (1 / (1 + np.exp(-logits))).reshape(2, -1) @ head["regions"]
+        parts = {name: head[name].astype(np.float64) for name in head.files}
+    cells = np.einsum("nfyx,cf->ncyx", features.astype(np.float64), parts["weight"]) + parts["bias"][:, None, None]
+    sums = np.einsum("ncyx,rcyx->nr", cells.clip(min=0), parts["regions"]) + parts["regions_bias"]
+    wanted = 1 / (1 + np.exp(-sums))
     joined = device_model(source_network(sface, STATE / "cache"), sface, NETWORKS / "sface")
     found = open_network(joined, sface, ON_CPU).run(batch)
     assert list(found) == ["embedding", "visible"]
     np.testing.assert_allclose(found["visible"], wanted, atol=1e-4)
+
+
+def test_the_joined_head_leaves_the_embedding_bit_for_bit_as_it_was(sface: Manifest) -> None:
+    batch = np.random.default_rng(3).uniform(0, 255, (2, 3, 112, 112)).astype(np.float32)
+    headless, bare = headless_model(NETWORKS / "sface", STATE / "cache")
+    joined = device_model(source_network(sface, STATE / "cache"), sface, NETWORKS / "sface")
+    (alone,) = open_network(headless, bare, ON_CPU).run(batch).values()
+    np.testing.assert_array_equal(open_network(joined, sface, ON_CPU).run(batch)["embedding"], alone)

@@ -12,7 +12,8 @@ from daemon.face.alignment import align
 from daemon.face.quality import OcclusionGate
 from daemon.pipeline import Stages
 from daemon.records import REGIONS, Bytes, FaceCrop, Pixels, Portrait
-from tools.occluders import dark_glasses, mask
+from tools.occluders.glasses import dark_glasses
+from tools.occluders.masks import mask
 
 GATE = OcclusionGate({"left_eye": 0.35, "right_eye": 0.35, "nose": 0.45, "mouth": 0.45})
 NAMES = ["obama", "obama2", "obama3", "biden"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import struct
 from collections.abc import Callable
@@ -13,9 +14,9 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from daemon.config import ExifOrientation, PhotoLimits
-from daemon.photo import PhotoDecoder
-from tests.daemon.photo_files import (
+from daemon.config import ExifOrientation
+from daemon.photo.decoder import PhotoDecoder
+from tests.daemon.photo.photo_files import (
     DECODER,
     RED,
     SCENE,
@@ -28,6 +29,7 @@ from tests.daemon.photo_files import (
     rows,
     written_by_opencv,
 )
+from tools.extraction import LIMITS
 
 
 def _uniform(photo: bytes) -> tuple[int, ...]:
@@ -190,7 +192,7 @@ def test_a_jpeg_s_orientation_is_applied_only_when_asked(orientation: int) -> No
 
 
 def test_the_configuration_can_apply_the_orientation_always() -> None:
-    always = PhotoDecoder(PhotoLimits(8, 5000, 5 * 1024 * 1024, ExifOrientation.ALWAYS))
+    always = PhotoDecoder(dataclasses.replace(LIMITS, exif_orientation=ExifOrientation.ALWAYS))
     np.testing.assert_array_equal(
         always.decode(memoryview(_oriented("PNG", 6)), auto_rotate=False).rgb, UPRIGHT[6](SCENE)
     )

@@ -11,10 +11,8 @@ import pytest
 from PIL import Image
 
 from daemon.errors import InvalidPhotoType
-from daemon.photo import PhotoDecoder
-from daemon.structure import BoundedView, jpeg_scans, scan_marks, tiff_blocks, tiff_pixels
-from tests.daemon.photo_files import decoded, photo_file
-from tools.extraction import LIMITS
+from daemon.photo.structure import BufferView, jpeg_scans, scan_marks, tiff_blocks, tiff_pixels
+from tests.daemon.photo.photo_files import decoded, photo_file
 
 NOISE = Image.fromarray(np.random.default_rng(1).integers(0, 255, (96, 64, 3), np.uint8))
 
@@ -106,23 +104,9 @@ def test_a_tiff_whose_tiles_are_a_little_larger_than_itself_is_not_told_apart() 
     assert tiff_pixels(dict(Image.open(io.BytesIO(_tiff(64, (256, 256), 1))).tag_v2)) == 65_536  # type: ignore[attr-defined]
 
 
-def test_reading_beyond_the_budget_ends() -> None:
-    ticks = iter([0.0, 1.0, 3.0])
-    file = BoundedView(memoryview(b"photo"), 2.0, lambda: next(ticks))
-    assert file.read(2) == b"ph"
-    with pytest.raises(OSError, match="too much work"):
-        file.read(2)
-
-
-def test_a_photo_that_takes_too_long_to_read_is_refused() -> None:
-    seconds = iter(range(10_000))
-    with pytest.raises(InvalidPhotoType):
-        PhotoDecoder(LIMITS, lambda: float(next(seconds))).decode(memoryview(photo_file("PNG", NOISE)), False)
-
-
 def test_a_view_reads_like_a_file() -> None:
     content = bytes(range(100))
-    file, like = BoundedView(memoryview(content), 1.0, lambda: 0.0), io.BytesIO(content)
+    file, like = BufferView(memoryview(content)), io.BytesIO(content)
     for offset, whence, size in ((10, 0, 5), (3, 1, 7), (-4, 2, 100), (0, 0, -1)):
         assert (file.seek(offset, whence), file.read(size)) == (like.seek(offset, whence), like.read(size))
         assert file.tell() == like.tell()

@@ -1,0 +1,1 @@
+"""Photos that nobody should send, by the hundred thousand: `python -m tests.fuzz --count 100000`."""
