@@ -38,7 +38,7 @@ _OVERWRITE_FREED, _WITH = -6, 0xFF
 _LOAD_REFUSED = 4
 """Exit status for a configuration that must not be served. Source: gunicorn's arbiter, `APP_LOAD_ERROR`."""
 
-
+_SERVING = "STATUS=serving: keys opened, engines proven"
 _OWN_DESCRIPTORS = 256
 """What the worker needs besides connections, with room: listeners, libraries, files that are read again, the GPU."""
 
@@ -54,6 +54,7 @@ class ContractWorker(PatientWorker):
     """
 
     _said_s = -math.inf
+    _hung = False
 
     def out_of_descriptors(self) -> None:
         """Say it once a minute: terminals wait meanwhile, and a line per attempt would fill the journal."""
@@ -61,22 +62,41 @@ class ContractWorker(PatientWorker):
             self._said_s = time.monotonic()
             Journal().write("warning", reason="no descriptor left for another connection", remedy=_MORE_DESCRIPTORS)
 
+    def load_wsgi(self) -> None:
+        """Make the application: seconds, or longer on a GPU."""
+        _MANAGER.tell("STATUS=loading keys and engines")
+        try:
+            super().load_wsgi()
+        except SystemExit:
+            _MANAGER.tell("STATUS=refuses to serve: the journal says why, and what to do")
+            raise
+
     def run(self) -> None:
         """Serve; the service manager hears of it now that the engines are loaded and proven."""
-        _MANAGER.tell("READY=1", "STATUS=serving", f"MAINPID={os.getppid()}")
+        _MANAGER.tell("READY=1", _SERVING, f"MAINPID={os.getppid()}")
         super().run()
 
     def handle_exit(self, sig: int, frame: Any) -> None:  # noqa: ANN401 - a frame
         """Stop: what is being answered is answered, and on connections that are open nothing new begins."""
-        _MANAGER.tell("STOPPING=1", "STATUS=answering what has begun")
+        _MANAGER.tell("STOPPING=1", "STATUS=stopping: answers what has begun")
         self.wsgi.turnstile.close()
         super().handle_exit(sig, frame)
 
     def notify(self) -> None:
         """Once a second at least: feed the watchdog."""
         super().notify()
-        if self.wsgi is not None and self.wsgi.pulse.beats():
+        if self.wsgi is not None:
+            self._tell_whether_hung(not self.wsgi.pulse.beats())
+
+    def _tell_whether_hung(self, hung: bool) -> None:
+        if not hung:
             _MANAGER.tell("WATCHDOG=1")
+        if hung and not self._hung:
+            _MANAGER.tell("STATUS=hung: no progress within health.stuck_s")
+            Journal().write("hung", reason="no progress within health.stuck_s; the watchdog starts the daemon anew")
+        elif self._hung and not hung and self.alive:
+            _MANAGER.tell(_SERVING)
+        self._hung = hung
 
     def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:  # noqa: ANN401 - gunicorn's TConn
         try:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import warnings
 import zipfile
 from collections.abc import Callable, Mapping
@@ -20,7 +21,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime as ort
 from pydantic.dataclasses import dataclass
 
 from daemon.config import Accelerator, AtLeastOne, Policy
@@ -29,8 +29,11 @@ from daemon.manifest import Manifest, Profile, Sha256, model_hash
 from daemon.records import Floats
 from daemon.yaml_file import STRICT, read_yaml
 
-ONNXRUNTIME_VERSION: str = ort.__version__
+# From its import on it would report models and machine to its makers. Source: onnxruntime 1.29, PosixTelemetry.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+import onnxruntime as ort
 
+ONNXRUNTIME_VERSION: str = ort.__version__
 MODEL_FILE = "model.onnx"
 GOLDEN_FILE = "golden.npz"
 RECORD_FILE = "engine.yaml"

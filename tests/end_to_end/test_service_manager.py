@@ -19,6 +19,8 @@ from tests.end_to_end.conftest import soon
 from tests.end_to_end.contract import FIRST, SECOND
 from tests.running_daemon import RunningDaemon
 
+SERVING = "STATUS=serving: keys opened, engines proven"
+
 
 class Manager:
     """A socket like systemd's, and all that was told to it."""
@@ -53,6 +55,8 @@ def test_ready_is_told_once_by_the_worker_and_then_the_daemon_answers(site: Site
         assert running.get("/readyz").status == 200
         assert soon(lambda: len(manager.when("WATCHDOG=1")) >= 2)
         assert len(manager.when("READY=1")) == 1
+        statuses = [line for _, line in manager.told if line.startswith("STATUS=")]
+        assert statuses == ["STATUS=loading keys and engines", SERVING]
         assert f"MAINPID={running.process.pid}" in [line for _, line in manager.told]
 
 
@@ -66,7 +70,8 @@ def test_a_daemon_that_refuses_to_start_never_says_that_it_is_ready(site: Site) 
         RunningDaemon(config, site.folder / "never.log", environment),
     ):
         pass
-    assert manager.told == []
+    assert manager.when("READY=1") == []
+    assert soon(lambda: manager.when("STATUS=refuses to serve: the journal says why, and what to do"))
 
 
 def test_a_hung_request_silences_the_watchdog(
@@ -88,6 +93,8 @@ def test_a_hung_request_silences_the_watchdog(
         hangs_since = time.monotonic() + 2.5
         time.sleep(5)
         assert [at for at in manager.when("WATCHDOG=1") if at > hangs_since] == []
+        assert len(manager.when("STATUS=hung: no progress within health.stuck_s")) == 1
+        assert [event["event"] for event in running.events if event["event"] != "answer"][-1] == "hung"
         kek.write_bytes(content)  # lets go of whom it held
         kek.unlink()
         kek.write_bytes(content)
@@ -96,6 +103,7 @@ def test_a_hung_request_silences_the_watchdog(
         let_go = time.monotonic()
         assert soon(lambda: [at for at in manager.when("WATCHDOG=1") if at > let_go])
         asking.join(30)
+        assert soon(lambda: manager.when(SERVING)[-1] > let_go)
 
 
 def test_a_stop_answers_what_has_begun_and_refuses_what_is_new(
