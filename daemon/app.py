@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -31,6 +30,7 @@ from daemon.photo.decoder import PhotoDecoder
 from daemon.photo.isolation import DecoderProcesses, Largest
 from daemon.photo.process import Bounds
 from daemon.pipeline import Pipeline, Stages
+from daemon.pool import started_pool
 from daemon.pulse import Pulse
 from daemon.score.calibration import load_calibration
 from daemon.sealed.freshness import FreshPhotos
@@ -185,7 +185,7 @@ def create_app(config: Config, journal: Journal) -> Daemon:
     metrics = Metrics(_warnings(config, ring, journal))
     pulse = Pulse(config.health, networks.reproduce, time.monotonic)
     turnstile = Turnstile(config.admission, time.monotonic)
-    pipeline = Pipeline(stages, ThreadPoolExecutor(config.admission.running, "photo-two"))
+    pipeline = Pipeline(stages, started_pool(config.admission.running, "photo-two"))
     exchange = Exchange(journal, metrics)
     app: WsgiApp = falcon.App(middleware=[exchange, gate])
     for kind in (Exception, falcon.HTTPError):  # falcon's own handler for the second would win over one for the first
@@ -205,7 +205,8 @@ def _warnings(config: Config, ring: Watched[KeyRing], journal: Journal) -> Calla
 
     def warnings() -> tuple[str, ...]:
         """Weaknesses in use."""
-        return (*ring.kept().warnings(config.sealed), *(tls.warnings() if tls else ()))
+        lost = ("journal_loses_lines",) if journal.lost else ()
+        return (*ring.kept().warnings(config.sealed), *(tls.warnings() if tls else ()), *lost)
 
     for warning in warnings():
         journal.write("warning", reason=warning)

@@ -6,7 +6,9 @@ accident. The one owner of prometheus_client.
 
 from __future__ import annotations
 
+import io
 import json
+import select
 import sys
 import threading
 import time
@@ -42,6 +44,9 @@ LOG_FIELDS = (
     "frames",
 )
 """All that a log line can hold, in this order."""
+
+_STUCK_MS = 500
+"""A reader that takes nothing for so long is stuck: journald takes a line in less than a millisecond."""
 
 _BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper edges of the histograms, inclusive: from a step of a millisecond to the shipped admission.deadline_s."""
@@ -90,11 +95,20 @@ class Stopwatch:
 
 
 class Journal:
-    """Writes events as JSON lines, one per line, to a stream the service manager keeps."""
+    """Writes events as JSON lines, one per line, to a stream the service manager keeps.
+
+    The device serves whether or not anybody keeps its lines: one that finds the disk full, the reader gone or the
+    reader stuck is lost, counted, and holds up no answer for longer than a moment.
+
+    Attributes:
+        lost: how many lines could not be written.
+    """
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
         self._lock = threading.Lock()
+        self._stuck = False
+        self.lost = 0
 
     def write(self, event: str, **fields: object) -> None:
         """One line; fields that are not in LOG_FIELDS are dropped."""
@@ -102,8 +116,28 @@ class Journal:
         known |= {"event": event} | fields
         line = json.dumps({name: known[name] for name in LOG_FIELDS if known.get(name) is not None}, default=str)
         with self._lock:
-            self._stream.write(line + "\n")
-            self._stream.flush()
+            try:
+                self._wait_for_reader()
+                self._stream.write(line + "\n")
+                self._stream.flush()
+            except OSError:
+                self.lost += 1
+
+    def _wait_for_reader(self) -> None:
+        """Only a pipe or a socket can make a writer wait; a reader that was stuck is not waited for again.
+
+        Raises:
+            BlockingIOError: the reader takes nothing.
+        """
+        try:
+            descriptor = self._stream.fileno()
+        except io.UnsupportedOperation:  # kept in memory
+            return
+        poller = select.poll()
+        poller.register(descriptor, select.POLLOUT)
+        self._stuck = not poller.poll(0 if self._stuck else _STUCK_MS)
+        if self._stuck:
+            raise BlockingIOError
 
     def start_refused(self, error: DeviceError) -> None:
         """The daemon does not start: why, and what the technician should do."""

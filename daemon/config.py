@@ -243,8 +243,9 @@ def _contradictions(config: Config) -> list[tuple[bool, str]]:
             f"server.connections: no more than server.threads: {config.server.threads}",
         ),
         (
-            admission.running > config.server.threads,
-            f"admission.running: {admission.running} is more than server.threads: {config.server.threads}",
+            admission.running + admission.waiting >= config.server.threads,
+            f"admission.running + admission.waiting: {admission.running + admission.waiting}, must leave a thread that "
+            f"refuses what is over them, server.threads: {config.server.threads}",
         ),
     ]
 

@@ -7,28 +7,30 @@ module's globals; this is the one module that reads the configuration when it is
 from __future__ import annotations
 
 import ctypes
+import io
+import math
 import os
 import resource
+import signal
 import socket
 import ssl
 import sys
 import time
-from contextlib import suppress
 from typing import Any
 
 from gunicorn.http.errors import ConfigurationProblem, ParseException, UnsupportedTransferCoding
-from gunicorn.workers.gthread import ThreadWorker
 
 from daemon.api.exchange import new_request_id
 from daemon.api.responses import INTERNAL_ERROR, LENGTH_REQUIRED, Answer, answer_to, raw_answer
 from daemon.audit import Journal
 from daemon.config import Config, config_path, load_config
+from daemon.connections import PatientWorker
 from daemon.errors import ConfigurationRefused, DeviceError, InvalidArgument
 from daemon.notify import take_service_manager
 from daemon.tls import make_tls
 
-_SET_DUMPABLE = 4
-"""Source: prctl(2), PR_SET_DUMPABLE."""
+_SET_DEATH_SIGNAL, _SET_DUMPABLE = 1, 4
+"""Source: prctl(2), PR_SET_PDEATHSIG and PR_SET_DUMPABLE."""
 
 _OVERWRITE_FREED, _WITH = -6, 0xFF
 """Source: mallopt(3), M_PERTURB."""
@@ -36,21 +38,29 @@ _OVERWRITE_FREED, _WITH = -6, 0xFF
 _LOAD_REFUSED = 4
 """Exit status for a configuration that must not be served. Source: gunicorn's arbiter, `APP_LOAD_ERROR`."""
 
-
 _SERVING = "STATUS=serving: keys opened, engines proven"
+_OWN_DESCRIPTORS = 256
+"""What the worker needs besides connections, with room: listeners, libraries, files that are read again, the GPU."""
+
+_SAY_AGAIN_S = 60.0
+_WHOSE_PORT = "See who has it, and stop that or name another in server.bind: fvctl doctor --only port"
+_MORE_DESCRIPTORS = "Raise LimitNOFILE= of faceverifyd.service above server.connections."
 
 
-class ContractWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
-    """A threaded worker whose own error answers are the contract's, and whose threads no sender can hold.
+class ContractWorker(PatientWorker):
+    """A patient worker whose own error answers are the contract's.
 
-    gunicorn would send HTML, and log what it could not parse, which may be a photo; and it would wait for ever for the
-    rest of a request that was begun.
+    gunicorn would send HTML, and log what it could not parse, which may be a photo.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - gunicorn's own
-        super().__init__(*args, **kwargs)
-        self._began_s: dict[Any, float] = {}
-        self._hung = False
+    _said_s = -math.inf
+    _hung = False
+
+    def out_of_descriptors(self) -> None:
+        """Say it once a minute: terminals wait meanwhile, and a line per attempt would fill the journal."""
+        if time.monotonic() - self._said_s > _SAY_AGAIN_S:
+            self._said_s = time.monotonic()
+            Journal().write("warning", reason="no descriptor left for another connection", remedy=_MORE_DESCRIPTORS)
 
     def load_wsgi(self) -> None:
         """Make the application: seconds, or longer on a GPU."""
@@ -72,29 +82,11 @@ class ContractWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
         self.wsgi.turnstile.close()
         super().handle_exit(sig, frame)
 
-    def handle(self, conn: Any) -> Any:  # noqa: ANN401 - gunicorn's TConn
-        """Serve one request of a connection; `notify` watches how long it takes to arrive."""
-        self._began_s[conn] = time.monotonic()
-        try:
-            return super().handle(conn)
-        finally:
-            del self._began_s[conn]
-
     def notify(self) -> None:
-        """Once a second: feed the watchdog, and read no more from who has not sent a whole request in time.
-
-        A request that has arrived is not harmed: its answer is still sent. A TLS handshake counts as part of the
-        request.
-        """
+        """Once a second at least: feed the watchdog."""
         super().notify()
         if self.wsgi is not None:
             self._tell_whether_hung(not self.wsgi.pulse.beats())
-        latest_s = time.monotonic() - _CONFIG.server.receive_s
-        for conn, began_s in list(self._began_s.items()):
-            if began_s < latest_s:
-                with suppress(OSError):  # it has gone already
-                    # Not SSLSocket's own: that one would send what follows, the answer, in plain text.
-                    socket.socket.shutdown(conn.sock, socket.SHUT_RD)
 
     def _tell_whether_hung(self, hung: bool) -> None:
         if not hung:
@@ -105,13 +97,6 @@ class ContractWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
         elif self._hung and not hung and self.alive:
             _MANAGER.tell(_SERVING)
         self._hung = hung
-
-    def finish_request(self, conn: Any, fs: Any) -> None:  # noqa: ANN401 - gunicorn's TConn and a Future
-        """See ThreadWorker, which would count a connection twice that ended inside its handshake."""
-        if conn.sock.fileno() < 0:
-            self.nr_conns -= 1
-        else:
-            super().finish_request(conn, fs)
 
     def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:  # noqa: ANN401 - gunicorn's TConn
         try:
@@ -141,6 +126,21 @@ def _answer_to_http(error: BaseException) -> Answer:
     if isinstance(error, ConfigurationProblem) or not isinstance(error, (ParseException, OSError)):
         return INTERNAL_ERROR
     return answer_to(InvalidArgument("malformed HTTP"))
+
+
+def on_starting(_server: Any) -> None:  # noqa: ANN401 - gunicorn's Arbiter
+    """Say what to do about a port that is taken; gunicorn tries for five seconds more, and ends with status 1."""
+    if "LISTEN_FDS" in os.environ:  # the port is ours already, from the service manager
+        return
+    for host, _, port in (bind.rpartition(":") for bind in _CONFIG.server.bind if not bind.startswith("unix:")):
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host.strip("[]"), int(port)))
+            except OSError as error:
+                Journal().write(
+                    "warning", error=type(error).__name__, reason=f"{host}:{port}: {error.strerror}", remedy=_WHOSE_PORT
+                )
 
 
 def when_ready(server: Any) -> None:  # noqa: ANN401 - gunicorn's Arbiter
@@ -181,13 +181,28 @@ def _keep_memory_private() -> None:
 def post_fork(_server: Any, worker: Any) -> None:  # noqa: ANN401 - gunicorn's Arbiter and Worker
     """Nothing of a photo stays in memory or in a core dump; and nothing on standard error but the journal.
 
+    A worker whose master was killed would go on answering on connections that are kept, and keep the port from the
+    next master: it is told to stop at once.
+
     libtiff writes there what it makes of a damaged photo.
     """
     _keep_memory_private()
-    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8")
+    _take_descriptors(_CONFIG.server.connections + _OWN_DESCRIPTORS)
+    ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGTERM, 0, 0, 0)
+    # Unbuffered: a line that cannot be written is lost, and not kept to be written in pieces later.
+    raw = io.FileIO(os.dup(2), "w")
+    sys.stderr = io.TextIOWrapper(raw, encoding="utf-8", write_through=True)
     for handler in worker.log.error_log.handlers:
         handler.setStream(sys.stderr)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
+def _take_descriptors(wanted: int) -> None:
+    """Raise the limit to what the configured connections need, as far as the system allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
 def _settings(config: Config) -> dict[str, Any]:
@@ -239,4 +254,5 @@ def _configured() -> tuple[Config, dict[str, Any]]:
 
 _MANAGER = take_service_manager(os.environ)
 _CONFIG, _SETTINGS = _configured()
+ContractWorker.receive_s = _CONFIG.server.receive_s
 globals().update(_SETTINGS)

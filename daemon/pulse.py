@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from daemon.config import Health
 
@@ -56,7 +56,8 @@ class Pulse:
             if self._began_s or now - self._proven_s < self._settings.idle_test_s:
                 return True
             self._test_began_s = now
-        threading.Thread(target=self._test, name="self-test", daemon=True).start()
+        with suppress(RuntimeError):  # no thread to be had: a test that never ends, in effect
+            threading.Thread(target=self._test, name="self-test", daemon=True).start()
         return True
 
     def _test(self) -> None:

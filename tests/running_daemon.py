@@ -105,7 +105,7 @@ class RunningDaemon:
 
     def __enter__(self) -> RunningDaemon:
         command = [sys.executable, "-m", "gunicorn", "-c", "python:daemon.gunicorn_conf", "daemon.wsgi:application()"]
-        with self.log.open("wb") as log:
+        with self.log.open("ab") as log:  # a daemon that is started again goes on in it
             self.process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log, cwd=self._folder)
         self._wait()
         return self

@@ -20,13 +20,16 @@ from daemon.config import load_config
 from tools.checks import (
     calibration,
     certificate,
+    clock,
     configuration,
     daemon,
+    disk_space,
     engines,
     key_expiry,
     key_log,
     key_store,
     legacy_format,
+    port,
     published_key,
     terminals,
 )
@@ -46,6 +49,9 @@ CHECKS: tuple[Check, ...] = (
     published_key.CHECK,
     terminals.CHECK,
     certificate.CHECK,
+    clock.CHECK,
+    disk_space.CHECK,
+    port.CHECK,
     daemon.CHECK,
 )
 """Every question, what others depend on first."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any
 
@@ -188,3 +190,44 @@ def test_two_devices_metrics_do_not_mix() -> None:
     counted, fresh = Metrics(), Metrics()
     counted.count("/x", 1000, 200, Stopwatch(Clock()))
     assert ("faceverifyd_answers_total", "/x,1000,200") not in _samples(fresh)
+
+
+def test_a_line_that_cannot_be_written_is_lost_and_counted() -> None:
+    with open("/dev/full", "w", buffering=1) as full:
+        journal = Journal(full)
+        journal.write("answer")
+        journal.write("answer")
+        assert journal.lost == 2
+        with suppress(OSError):
+            full.close()
+
+
+def test_a_reader_that_is_stuck_holds_up_no_writer() -> None:
+    out, into = os.pipe()
+    with os.fdopen(into, "w") as stream, os.fdopen(out, "rb"):
+        os.set_blocking(into, False)
+        with suppress(BlockingIOError):
+            while True:
+                os.write(into, b"x" * 4096)
+        os.set_blocking(into, True)  # from now on, a write would wait for ever
+        journal = Journal(stream)
+        for _ in range(3):
+            journal.write("answer")
+        assert journal.lost == 3
+
+
+def test_lines_are_written_again_once_the_reader_reads() -> None:
+    out, into = os.pipe()
+    with os.fdopen(into, "w") as stream, os.fdopen(out, "rb") as reader:
+        os.set_blocking(into, False)
+        with suppress(BlockingIOError):
+            while True:
+                os.write(into, b"x" * 4096)
+        os.set_blocking(into, True)
+        journal = Journal(stream)
+        journal.write("answer")
+        reader.read(65536)
+        journal.write("warning")
+        assert journal.lost == 1
+        stream.close()
+        assert [json.loads(line)["event"] for line in reader.read().splitlines()] == ["warning"]

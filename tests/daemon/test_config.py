@@ -113,6 +113,7 @@ def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
         ({"keys": {"kek": "pkcs11"}}, "keys.pkcs11"),
         ({"photo": {"min_side_px": 5001}}, "photo.min_side_px"),
         ({"admission": {"running": 33}}, "admission.running"),
+        ({"admission": {"waiting": 44}}, "admission.running + admission.waiting: 48, must leave a thread"),
         ({"server": {"bodies_limit_bytes": 1000}}, "server.bodies_limit_bytes"),
         ({"server": {"connections": 32}}, "server.connections"),
     ],

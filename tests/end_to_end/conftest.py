@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -24,6 +25,14 @@ Ask = Callable[..., Answer]
 
 Start = Callable[..., RunningDaemon]
 """(name, **changes to the configuration's sections) to a running daemon."""
+
+
+def soon(true: Callable[[], object], within_s: float = 30.0) -> bool:
+    """Whether something becomes true in time."""
+    until = time.monotonic() + within_s
+    while not true() and time.monotonic() < until:
+        time.sleep(0.02)
+    return bool(true())
 
 
 @pytest.fixture(scope="session")

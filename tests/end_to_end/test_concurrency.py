@@ -20,6 +20,7 @@ Expected = tuple[int, bytes]
 
 _THREADS = 32
 _ROUNDS = 10
+_ATTEMPTS = 10
 
 
 @pytest.fixture(scope="module")
@@ -48,13 +49,22 @@ def test_every_pair_has_a_score_of_its_own(expected: list[Expected]) -> None:
     assert len(set(compared)) == len(compared) == 24
 
 
+def _answered(daemon: RunningDaemon, form: dict[str, str]) -> Expected:
+    """What a terminal gets that asks again where the device has too much to do."""
+    for _ in range(_ATTEMPTS):
+        answer = daemon.verify(form)
+        if answer.status != 503:
+            break
+    return without_request_id(answer)
+
+
 def test_answers_asked_for_at_once_are_those_asked_for_one_at_a_time(
     daemon: RunningDaemon, forms: list[dict[str, str]], expected: list[Expected]
 ) -> None:
     order = list(range(len(forms))) * _ROUNDS
     random.Random(7).shuffle(order)  # noqa: S311 - which order does not matter
     with ThreadPoolExecutor(_THREADS) as threads:
-        answers = list(threads.map(lambda number: without_request_id(daemon.verify(forms[number])), order))
+        answers = list(threads.map(lambda number: _answered(daemon, forms[number]), order))
     assert [number for number, answer in zip(order, answers, strict=True) if answer != expected[number]] == []
 
 

@@ -6,7 +6,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import pytest
 from daemon.sealed.keystore import STORE_FILE
 from daemon.sealed.legacy import LegacyFormat
 from tests.conftest import Site
+from tests.end_to_end.conftest import soon
 from tests.end_to_end.contract import FIRST, SECOND
 from tests.running_daemon import RunningDaemon
 
@@ -49,17 +50,10 @@ def _managed(site: Site, name: str, **changes: object) -> Iterator[tuple[Manager
         yield manager, running
 
 
-def _soon(true: Callable[[], object], within_s: float = 20) -> bool:
-    until = time.monotonic() + within_s
-    while not true() and time.monotonic() < until:
-        time.sleep(0.02)
-    return bool(true())
-
-
 def test_ready_is_told_once_by_the_worker_and_then_the_daemon_answers(site: Site) -> None:
     with _managed(site, "managed") as (manager, running):
         assert running.get("/readyz").status == 200
-        assert _soon(lambda: len(manager.when("WATCHDOG=1")) >= 2)
+        assert soon(lambda: len(manager.when("WATCHDOG=1")) >= 2)
         assert len(manager.when("READY=1")) == 1
         statuses = [line for _, line in manager.told if line.startswith("STATUS=")]
         assert statuses == ["STATUS=loading keys and engines", SERVING]
@@ -77,7 +71,7 @@ def test_a_daemon_that_refuses_to_start_never_says_that_it_is_ready(site: Site) 
     ):
         pass
     assert manager.when("READY=1") == []
-    assert _soon(lambda: manager.when("STATUS=refuses to serve: the journal says why, and what to do"))
+    assert soon(lambda: manager.when("STATUS=refuses to serve: the journal says why, and what to do"))
 
 
 def test_a_hung_request_silences_the_watchdog(
@@ -87,7 +81,7 @@ def test_a_hung_request_silences_the_watchdog(
     own = Site(tmp_path, engines)
     kek = Path(own.document["keys"]["file"])
     with _managed(own, "hung", health={"stuck_s": 1.0, "idle_test_s": 60.0}) as (manager, running):
-        assert _soon(lambda: manager.when("WATCHDOG=1"))
+        assert soon(lambda: manager.when("WATCHDOG=1"))
         content = kek.read_bytes()
         kek.unlink()
         os.mkfifo(kek, 0o600)  # whoever reads it waits until somebody writes
@@ -107,9 +101,9 @@ def test_a_hung_request_silences_the_watchdog(
         kek.chmod(0o600)
         os.utime(Path(own.document["keys"]["store"]) / STORE_FILE)
         let_go = time.monotonic()
-        assert _soon(lambda: [at for at in manager.when("WATCHDOG=1") if at > let_go])
+        assert soon(lambda: [at for at in manager.when("WATCHDOG=1") if at > let_go])
         asking.join(30)
-        assert _soon(lambda: manager.when(SERVING)[-1] > let_go)
+        assert soon(lambda: manager.when(SERVING)[-1] > let_go)
 
 
 def test_a_stop_answers_what_has_begun_and_refuses_what_is_new(
@@ -126,7 +120,7 @@ def test_a_stop_answers_what_has_begun_and_refuses_what_is_new(
         asking = [threading.Thread(target=ask) for _ in range(6)]
         for thread in asking:
             thread.start()
-        assert _soon(lambda: answers)  # the others are on their way
+        assert soon(lambda: answers)  # the others are on their way
         running.process.terminate()
         for thread in asking:
             thread.join(30)

@@ -37,7 +37,7 @@ def tls_site(tmp_path_factory: pytest.TempPathFactory) -> TlsSite:
 def daemon(start: Start, tls_site: TlsSite) -> RunningDaemon:
     """A daemon of few threads that speaks TLS and waits a second for what stalls."""
     server = {"tls": tls_site.document, "threads": _THREADS, "receive_s": 1.0}
-    return start("tls", tls=tls_site.terminal(), server=server, admission={"running": 2, "waiting": 2})
+    return start("tls", tls=tls_site.terminal(), server=server, admission={"running": 2, "waiting": 1})
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,7 @@ _HALVES = {
 @pytest.fixture(scope="module")
 def few_threads(start: Start) -> RunningDaemon:
     """A daemon that a few stalled terminals can occupy, and that waits a second for them."""
-    admission = {"running": 2, "waiting": 2}
+    admission = {"running": 2, "waiting": 1}
     return start("few", server={"threads": _THREADS, "receive_s": 1.0}, admission=admission)
 
 

@@ -11,7 +11,7 @@ from tests.conftest import REPOSITORY
 
 OWNERS = {
     "falcon": ("daemon/api/", "daemon/app.py"),
-    "gunicorn": ("daemon/gunicorn_conf.py",),
+    "gunicorn": ("daemon/gunicorn_conf.py", "daemon/connections.py"),
     "cryptography": ("daemon/sealed/", "tools/key_making.py", "tools/keys.py", "tools/authority.py"),
     "joserfc": ("tools/sealing.py", "tools/key_making.py"),
     "pkcs11": ("daemon/sealed/token.py",),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import threading
 from collections.abc import Callable
 from datetime import date, datetime, timedelta, timezone
@@ -14,7 +15,7 @@ import pytest
 import yaml
 
 from daemon.config import load_config
-from daemon.inference import MODEL_FILE
+from daemon.inference import MODEL_FILE, RECORD_FILE
 from daemon.sealed.keys import KeyKind, KeyState
 from daemon.sealed.keystore import STORE_FILE
 from tests.certificates import NOW
@@ -112,6 +113,15 @@ def _unknown_key(own: Site) -> None:
     own.document["photo"]["max_megabytes"] = 5
 
 
+def _clock_behind(own: Site) -> None:
+    copied = own.folder / "engines"
+    shutil.copytree(own.document["inference"]["engines"], copied, symlinks=True)
+    record = copied / "sface" / RECORD_FILE
+    later = {"built_utc": "2099-01-01T00:00:00+00:00"}
+    record.write_text(yaml.safe_dump(yaml.safe_load(record.read_text()) | later))
+    own.document["inference"]["engines"] = str(copied)
+
+
 @pytest.mark.parametrize(
     ("break_it", "check", "remedy"),
     [
@@ -125,6 +135,7 @@ def _unknown_key(own: Site) -> None:
         (_legacy_on, "published_key", "fvctl keys add --kind legacy"),
         (_certificate_expired, "terminals", "fvctl terminals"),
         (_unknown_key, "configuration", "Correct the named lines"),
+        (_clock_behind, "clock", "timedatectl"),
         (lambda _own: None, "daemon", "systemctl start faceverifyd"),
     ],
 )
@@ -136,6 +147,14 @@ def test_each_fault_is_named_with_a_remedy(
     assert (code, answers[check]["status"]) == (1, "needs_doing")
     assert remedy in answers[check]["remedy"]
     assert answers[check]["remedy"]
+
+
+def test_another_program_on_the_port_is_named(own: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        config = own.write(server={"bind": [f"127.0.0.1:{other.getsockname()[1]}"]})
+        code, answers = _doctor(config, capsys, "--only", "port")
+    assert (code, answers["port"]["status"]) == (1, "needs_doing")
+    assert "pytest" in answers["port"]["seen"]
 
 
 def test_a_device_without_faults_gives_no_alarm_but_that_it_is_not_in_production(

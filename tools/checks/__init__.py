@@ -10,6 +10,9 @@
     published_key    is the key in use that the vendor's manual prints?
     terminals        are all terminals known by proofs that still hold?
     certificate      does the device show a certificate that terminals accept?
+    clock            can the clock be right?
+    disk_space       can keys, engines and the next release be written?
+    port             is it the daemon that listens where the daemon should?
     daemon           does a daemon answer that says it is ready?
 
 A check that needs what is broken elsewhere says that it cannot tell.

@@ -1,4 +1,4 @@
-// Compares two photos: node verify_jwe.mjs URL A.jpg B.jpg [JWK.json]. Needs Node 20 and `jose` from npm.
+// Compares two photos: node verify_jwe.mjs URL A.jpg B.jpg [JWK.json]. Needs Node 18 and `jose` from npm.
 // Without a JWK the photos are sealed to the first key that the device publishes. TOKEN in the environment: the
 // terminal's.
 import { randomUUID } from "node:crypto";

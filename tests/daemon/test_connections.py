@@ -1,0 +1,157 @@
+"""The patient worker under a real gunicorn, with an application that only answers: nobody can hold it."""
+
+from __future__ import annotations
+
+import resource
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.running_daemon import free_port
+
+_THREADS, _CONNECTIONS = 2, 8
+_SETTINGS = f"""
+worker_class = "daemon.connections.PatientWorker"
+threads, worker_connections, keepalive = {_THREADS}, {_CONNECTIONS}, 60
+control_socket_disable = True
+
+def post_fork(server, worker):
+    worker.receive_s = 60.0
+"""
+_APPLICATION = """
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Length", "2")])
+    return [b"ok"]
+"""
+_GET = b"GET / HTTP/1.1\r\nHost: device\r\n\r\n"
+_AT_ONCE_S = 5.0
+"""Nobody is let go before a minute has passed, but for the sake of others: an answer within this was not waited for."""
+
+
+@dataclass
+class _Server:
+    process: subprocess.Popen[bytes]
+    port: int
+    log: Path
+
+    def open(self, *sent: bytes) -> socket.socket:
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=_AT_ONCE_S)
+        for part in sent:
+            connection.sendall(part)
+        return connection
+
+    def serves(self) -> bool:
+        with self.open(_GET) as connection:
+            return connection.recv(65536).startswith(b"HTTP/1.1 200 OK")
+
+    @property
+    def worker(self) -> int:
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return int(children[0])
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Server]:
+    folder, port = tmp_path_factory.mktemp("server"), free_port()
+    (folder / "settings.py").write_text(_SETTINGS + f"bind = ['127.0.0.1:{port}']\n")
+    (folder / "answering.py").write_text(_APPLICATION)
+    command = [sys.executable, "-m", "gunicorn", "-c", "settings.py", "answering:application"]
+    with (folder / "log").open("wb") as log:
+        environment = {"PYTHONPATH": f"{Path(__file__).resolve().parents[2]}"}
+        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, env=environment)
+    made = _Server(process, port, folder / "log")
+    for _ in range(200):
+        with suppress(OSError):
+            if made.serves():
+                break
+        time.sleep(0.05)
+    yield made
+    process.terminate()
+    assert process.wait(20) == 0
+    assert "Traceback" not in made.log.read_text()
+
+
+@contextmanager
+def _held(server: _Server, number: int, sent: bytes) -> Iterator[list[socket.socket]]:
+    with ExitStack() as stack:
+        yield [stack.enter_context(server.open(sent)) for _ in range(number)]
+
+
+def test_silent_connections_hold_no_thread(server: _Server) -> None:
+    with _held(server, _THREADS + 1, b""):
+        assert server.serves()
+
+
+def test_at_the_limit_the_connection_that_is_silent_longest_makes_room(server: _Server) -> None:
+    with _held(server, 10 * _CONNECTIONS, b"") as silent:
+        assert server.serves()
+        assert silent[0].recv(1) == b""
+
+
+def test_connections_that_are_kept_make_room_too(server: _Server) -> None:
+    with _held(server, 10 * _CONNECTIONS, _GET):
+        assert server.serves()
+
+
+@pytest.mark.parametrize("begun", [b"G", b"POST / HTTP/1.1\r\nHost: device\r\nContent-Length: 100\r\n\r\na"])
+def test_requests_that_trickle_do_not_keep_others_waiting(server: _Server, begun: bytes) -> None:
+    with _held(server, _CONNECTIONS - 1, begun):
+        assert server.serves()
+
+
+def test_request_that_trickles_is_waited_for_while_nobody_else_waits(server: _Server) -> None:
+    with server.open() as connection:
+        for byte in (_GET[at : at + 1] for at in range(len(_GET))):
+            connection.sendall(byte)
+            time.sleep(0.1)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 OK")
+
+
+def test_peers_that_never_hang_up_keep_nobody_waiting(server: _Server) -> None:
+    last = _GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+    with _held(server, _CONNECTIONS - 1, last):
+        began = time.monotonic()
+        for _ in range(_CONNECTIONS):
+            assert server.serves()
+        assert time.monotonic() - began < 1, "a peer has two seconds to hang up, beside everything else"
+
+
+def test_answer_to_a_body_that_was_not_read_arrives_though_the_peer_still_sends(server: _Server) -> None:
+    head = b"POST / HTTP/1.1\r\nHost: device\r\nConnection: close\r\nContent-Length: 8000000\r\n\r\n"
+    with server.open(head) as connection:
+        for _ in range(80):
+            connection.sendall(bytes(100_000))
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 OK")
+
+
+def test_thousands_of_resets_leave_no_connection_counted(server: _Server) -> None:
+    for number in range(3000):
+        connection = server.open(b"" if number % 3 else _GET[: number % 17])
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close() resets now
+        connection.close()
+    assert server.serves()  # all before it have been taken
+    time.sleep(0.5)  # and are gone
+    with _held(server, _CONNECTIONS - 2, b"") as silent:
+        assert server.serves()
+        silent[0].settimeout(0.2)
+        with pytest.raises(TimeoutError):  # there is room: nobody was let go
+            silent[0].recv(1)
+
+
+def test_worker_without_descriptors_lives_on_and_serves_again(server: _Server) -> None:
+    worker, held = server.worker, len(list(Path(f"/proc/{server.worker}/fd").iterdir()))
+    before = resource.prlimit(worker, resource.RLIMIT_NOFILE)
+    resource.prlimit(worker, resource.RLIMIT_NOFILE, (held + 1, before[1]))
+    with _held(server, _THREADS + 2, b"G"):
+        time.sleep(0.5)
+    resource.prlimit(worker, resource.RLIMIT_NOFILE, before)
+    assert server.serves()
+    assert server.worker == worker
