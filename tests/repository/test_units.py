@@ -29,8 +29,8 @@ AT_MOST = {
     "faceverifyd.service": 1.9,
     "faceverifyd.service cpu.conf": 1.9,
     "faceverifyd.service jetson.conf jetpack6.conf": 2.0,
-    "faceverifyd-engines.service": 2.2,
-    "faceverifyd-doctor.service": 4.5,
+    "faceverifyd-engines.service": 1.9,
+    "faceverifyd-doctor.service": 4.2,
 }
 """The bar. The engines' unit may reach the network, the doctor is root."""
 
