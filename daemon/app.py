@@ -119,10 +119,13 @@ def watched_ring(config: Config) -> Watched[KeyRing]:
     return Watched(files, lambda: load_ring(config, today_utc))
 
 
-def make_opener(config: Config, ring: Watched[KeyRing]) -> Opener:
+def make_memory(config: Config) -> FreshPhotos | None:
+    """Which sealed photos were seen; None where they may be sent again."""
+    return FreshPhotos(config.sealed.freshness, time.time) if config.sealed.freshness else None
+
+
+def make_opener(config: Config, ring: Watched[KeyRing], memory: FreshPhotos | None) -> Opener:
     """Step 1 for the configured formats."""
-    freshness = config.sealed.freshness
-    memory = FreshPhotos(freshness, time.time) if freshness else None
     return Opener(config.sealed, JweFormat(memory), ring.current)
 
 
@@ -178,7 +181,8 @@ def create_app(config: Config, journal: Journal) -> Daemon:
     cv2.setNumThreads(1)  # requests run side by side; threads inside one resize would only compete with them
     ring = watched_ring(config)
     networks = load_networks(config.inference)
-    stages = make_stages(config, networks, make_opener(config, ring))
+    memory = make_memory(config)
+    stages = make_stages(config, networks, make_opener(config, ring, memory))
     registry = watch_registry(config.terminals)
     credentials = Credentials(config.terminals.authentication, registry, today_utc)
     gate = Gate(credentials, RateLimit(config.terminals, registry, time.monotonic), config.management)
@@ -192,7 +196,9 @@ def create_app(config: Config, journal: Journal) -> Daemon:
         app.add_error_handler(kind, exchange.on_error)
     app.add_route(PATH, Verification(pipeline, turnstile, pulse, config.server))
     app.add_route("/healthz", Alive())
-    app.add_route("/readyz", _readiness(networks, ring, credentials))
+    app.add_route(
+        "/readyz", _readiness(networks, ring, lambda: [*(memory.reasons() if memory else []), *credentials.reasons()])
+    )
     app.add_route("/metrics", Exposition(metrics))
     app.add_route("/openapi.yaml", OpenApi())
     app.add_route(JWKS_PATH, Jwks(lambda: ring.current().jwks()))
@@ -213,12 +219,12 @@ def _warnings(config: Config, ring: Watched[KeyRing], journal: Journal) -> Calla
     return warnings
 
 
-def _readiness(networks: Networks, ring: Watched[KeyRing], credentials: Credentials) -> Ready:
+def _readiness(networks: Networks, ring: Watched[KeyRing], others: Callable[[], list[str]]) -> Ready:
     loaded = (networks.detection, networks.recognition)
 
     def reasons() -> list[str]:
         """Why the device does not serve."""
         failed = [f"engine_failed:{network.manifest.name}" for network in loaded if not network.works()]
-        return [*failed, *(["keys_unreadable"] if ring.fault() else []), *credentials.reasons()]
+        return [*failed, *(["keys_unreadable"] if ring.fault() else []), *others()]
 
     return Ready(reasons, {network.manifest.name: network.accelerator.value for network in loaded})

@@ -108,6 +108,7 @@ class Journal:
         self._stream = stream or sys.stderr
         self._lock = threading.Lock()
         self._stuck = False
+        self._begin = ""
         self.lost = 0
 
     def write(self, event: str, **fields: object) -> None:
@@ -118,10 +119,12 @@ class Journal:
         with self._lock:
             try:
                 self._wait_for_reader()
-                self._stream.write(line + "\n")
+                self._stream.write(f"{self._begin}{line}\n")
                 self._stream.flush()
+                self._begin = ""
             except OSError:
                 self.lost += 1
+                self._begin = "\n"  # it may have been cut off: the next one stands by itself
 
     def _wait_for_reader(self) -> None:
         """Only a pipe or a socket can make a writer wait; a reader that was stuck is not waited for again.

@@ -15,6 +15,10 @@ from daemon.config import Freshness
 from daemon.errors import SealedPhotoRefused, TryLater
 from daemon.sealed.header import is_photo_id, is_time
 
+CLOCK_SET_BACK = "clock_set_back"
+"""Reason id for /readyz: the clock was ahead when the daemon started, or when it forgot photos, and was set right. To
+take photos again could be to take one twice; a restart, after which nothing older is taken, is for a technician."""
+
 
 class FreshPhotos:
     """Remembers the ids of sealed photos for as long as they could be sent again."""
@@ -33,6 +37,11 @@ class FreshPhotos:
         self._oldest_first: list[tuple[float, str]] = []
         self._known_since = clock()
         """Of what was sealed before, it is not known whether it was seen."""
+
+    def reasons(self) -> list[str]:
+        """Stable ids of why no photo can be fresh: the clock is before what is known since, whatever is sealed now."""
+        behind = self._clock() + self._settings.clock_skew_s < self._known_since
+        return [CLOCK_SET_BACK] if behind else []
 
     def take(self, iat: object, jti: object) -> None:
         """Take a photo for the first and only time.

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from daemon.app import Networks, load_networks, make_opener, make_stages, watched_ring
+from daemon.app import Networks, load_networks, make_memory, make_opener, make_stages, watched_ring
 from daemon.config import Config
 from daemon.manifest import load_manifest
 from daemon.pipeline import Pipeline, Stages
@@ -27,7 +27,7 @@ def networks(config: Config) -> Networks:
 @pytest.fixture(scope="session")
 def stages(config: Config, networks: Networks) -> Stages:
     """All stages as the daemon makes them."""
-    return make_stages(config, networks, make_opener(config, watched_ring(config)))
+    return make_stages(config, networks, make_opener(config, watched_ring(config), make_memory(config)))
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -153,3 +154,18 @@ def test_freshness_follows_the_clock_and_nothing_opens_twice_whatever_it_does(
         check_refused(daemon.verify(once), 1200, field="first_encrypted_image")
         time.sleep(1.1)
         assert check_compared(daemon.verify({name: seal(small["obama"]) for name in names})) == score
+
+
+def test_a_clock_that_was_ahead_at_the_start_takes_the_device_out_until_it_is_restarted(
+    own: Site, clock: Clock, small: dict[str, bytes]
+) -> None:
+    config = own.write(sealed={"freshness": _FRESHNESS})
+    clock.set(3600)
+    with RunningDaemon(config, config.with_suffix(".log"), clock.environment) as daemon:
+        clock.set(0)
+        ready = daemon.get("/readyz")
+        assert (ready.status, ready.json["reasons"]) == (503, ["clock_set_back"])
+        os.kill(daemon.worker, signal.SIGKILL)
+        assert daemon.get("/readyz").status == 200
+        time.sleep(1.1)  # what is as old as the worker could have been seen before it
+        check_compared(ask(daemon, jwks(daemon)[0], small["obama"], small["biden"]))

@@ -10,7 +10,7 @@ import pytest
 
 from daemon.config import Freshness
 from daemon.errors import SealedPhotoRefused, TryLater
-from daemon.sealed.freshness import FreshPhotos
+from daemon.sealed.freshness import CLOCK_SET_BACK, FreshPhotos
 
 START = 1_764_000_000.0
 MAX_AGE_S, SKEW_S = 60.0, 5.0
@@ -163,3 +163,14 @@ def test_of_many_that_bring_the_same_photo_at_once_one_is_served(clock: Clock) -
     for thread in threads:
         thread.join()
     assert len(served) == 1
+
+
+def test_a_clock_that_was_ahead_at_the_start_and_is_set_right_is_a_reason_not_to_serve(clock: Clock) -> None:
+    memory = _memory(clock, age_s=-365 * 24 * 3600)
+    assert memory.reasons() == [CLOCK_SET_BACK]
+    clock.now += 366 * 24 * 3600
+    assert memory.reasons() == []
+
+
+def test_a_clock_that_is_set_back_by_no_more_than_clocks_differ_is_none(clock: Clock) -> None:
+    assert _memory(clock, age_s=-SKEW_S).reasons() == []
