@@ -40,7 +40,7 @@ def publish(engines: Path, record: EngineRecord, files: dict[str, bytes], networ
         )
         for name, content in {**files, RECORD_FILE: described.encode()}.items():
             _write_durably(making / name, content)
-        check_golden(network, making / GOLDEN_FILE)
+        check_golden(network, (making / GOLDEN_FILE).read_bytes())
         # A name of its own, so that the same identity built again leaves the one that serves where it is.
         same = f"{record.name}-{record.identity[:SHORT]}"
         folder = engines / f"{same}{making.name.removeprefix('.making')}"

@@ -11,6 +11,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -20,7 +21,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from daemon.inference import MODEL_FILE
+from daemon.inference import GOLDEN_FILE, MODEL_FILE
 from tests.certificates import NOW, TlsSite, new_authority
 from tests.conftest import REPOSITORY, Site
 from tests.end_to_end.conftest import Start, soon
@@ -150,7 +151,7 @@ def test_engine_and_calibration_that_are_damaged_while_they_serve_harm_only_the_
     shutil.copytree(engines, tmp_path / "engines")
     shutil.copytree(REPOSITORY / "trt_engines", tmp_path / "networks")
     folders = {"engines": str(tmp_path / "engines"), "networks": str(tmp_path / "networks")}
-    config = site.write("damaged.yaml", inference=folders)
+    config = site.write("damaged.yaml", inference=folders, health={"idle_test_s": 0.5})
     model, calibration = tmp_path / "engines/sface" / MODEL_FILE, tmp_path / "networks/sface/calibration.yaml"
     with RunningDaemon(config, tmp_path / "damaged.log") as daemon:
         assert doctor(config, "calibration")[0] == 0
@@ -160,6 +161,9 @@ def test_engine_and_calibration_that_are_damaged_while_they_serve_harm_only_the_
         content[len(content) // 2] ^= 1
         model.write_bytes(content)
         assert "is damaged" in doctor(config, "engines")[1]["seen"]
+        (tmp_path / "engines/yunet" / GOLDEN_FILE).unlink()
+        time.sleep(3)  # more than the time after which an idle device proves itself
+        assert serves(daemon)
         assert check_compared(daemon.verify(pair)) == score
         os.kill(daemon.worker, signal.SIGKILL)
         assert daemon.process.wait(60) == 4, (
