@@ -15,8 +15,9 @@ import ssl
 import subprocess
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -39,7 +40,14 @@ _ENVIRONMENT = ("env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8
 
 _INSIDE = ("--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup")
 
+_HIERARCHIES = tuple(Path("/sys/fs/cgroup", name) for name in ("", "systemd", "unified"))
+"""Where control groups may be: all in one, or systemd's own beside the others."""
+
 _BOOT = """
+for group in $4; do
+    mkdir "$group"
+    echo $$ > "$group/cgroup.procs"
+done
 mount -t tmpfs tmpfs "$1"
 mkdir "$1/upper" "$1/work" "$1/root"
 mount -t overlay overlay -o "lowerdir=$2,upperdir=$1/upper,workdir=$1/work" "$1/root"
@@ -49,7 +57,8 @@ umount "$1/root/proc"
 exec systemd-nspawn -q -D "$1/root" --register=no --keep-unit --private-network --console=pipe \\
     --capability=CAP_BPF --system-call-filter=bpf -b systemd.unified_cgroup_hierarchy=1
 """
-"""The machine: $1 an empty folder, $2 the layers of its disk, $3 how it is installed.
+"""The machine: $1 an empty folder, $2 the layers of its disk, $3 how it is installed, $4 control groups of its own: two
+machines in one would end each other's services.
 
 BPF is what IPAddressDeny= is made of.
 """
@@ -69,14 +78,16 @@ class Machine:
     def __init__(self, folder: Path, layers: Sequence[Path]) -> None:
         self._folder = folder / "machine"
         self._layers = layers
+        name = f"machine-{uuid.uuid4()}"  # one name: systemd wants the same path in all of them
+        self._groups = [at / name for at in _HIERARCHIES if (at / "cgroup.procs").exists()]
         self._is_changed = False
         self.console = folder / "console"
 
     def __enter__(self) -> Machine:
         self._folder.mkdir()
-        layers = ":".join(map(str, self._layers))
+        layers, groups = ":".join(map(str, self._layers)), " ".join(map(str, self._groups))
         held = ("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation=private")
-        command = (*held, "sh", "-ec", _BOOT, "sh", str(self._folder), layers, installation())
+        command = (*held, "sh", "-ec", _BOOT, "sh", str(self._folder), layers, installation(), groups)
         with self.console.open("wb") as console:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=console, stderr=console)
         self._leader = self._wait_for_leader()
@@ -103,6 +114,7 @@ class Machine:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait(15)
+        soon(lambda: all(map(_is_removed, self._groups)), within_s=10)
 
     def run(self, *command: str, check: bool = True, text: str | None = None) -> str:
         """What a command inside printed, errors included.
@@ -225,6 +237,14 @@ class Machine:
             return ask(connection, "POST", PATH, urlencode(form).encode(), {"Content-Type": FORM} | (headers or {}))
         finally:
             connection.close()
+
+
+def _is_removed(group: Path) -> bool:
+    """Remove a control group, and say whether it is gone: what ended in it may still be in it for a moment."""
+    for folder in (*sorted(group.rglob("*/"), reverse=True), group):
+        with suppress(OSError):  # one of the kernel's files, or a group that is not empty yet
+            folder.rmdir()
+    return not group.exists()
 
 
 def soon(true: Callable[[], object], within_s: float = 60) -> bool:

@@ -106,31 +106,42 @@ def test_every_attempt_is_judged() -> None:
     assert tried == set(FORBIDDEN) | needed | elsewhere
 
 
-def _status(machine: Machine, process: int) -> dict[str, str]:
-    lines = machine.run("cat", f"/proc/{process}/status").splitlines()
-    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+@pytest.fixture
+def processes(device: Machine, form: dict[str, str]) -> dict[int, dict[str, str]]:
+    """All that runs as its account, from gunicorn's master to what decodes photos: what /proc says of each."""
+    assert device.verify(form).status == 200  # what decodes photos is started by the first
+    account = device.run("id", "-u", "faceverifyd").strip()
+    found = device.run("sh", "-c", f"grep -l '^Uid:[[:space:]]*{account}[[:space:]]' /proc/[0-9]*/status").split()
+    statuses = {int(Path(path).parent.name): _fields(device.run("cat", path)) for path in found}
+    assert len(statuses) >= 4
+    assert {device.master, device.worker} <= set(statuses)
+    return statuses
 
 
-@pytest.mark.parametrize("of", ["master", "worker"])
-def test_its_processes_have_no_privilege(device: Machine, of: str) -> None:
-    status = _status(device, getattr(device, of))
-    assert {status[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {"0" * 16}
-    assert status["NoNewPrivs"] == "1"
-    assert status["Seccomp"] == "2"  # a filter. Source: proc(5)
-    assert set(status["Uid"].split()) == {device.run("id", "-u", "faceverifyd").strip()}
+def _fields(text: str) -> dict[str, str]:
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in text.splitlines())}
 
 
-@pytest.mark.parametrize("of", ["master", "worker"])
-def test_its_processes_leave_no_core_dump(device: Machine, of: str) -> None:
-    process = f"/proc/{getattr(device, of)}"
-    limits = device.run("cat", f"{process}/limits")
-    assert re.search(r"^Max core file size +0 +0 ", limits, re.MULTILINE)
-    assert device.run("cat", f"{process}/coredump_filter").strip() == "00000000"
+def test_its_processes_have_no_privilege(processes: dict[int, dict[str, str]]) -> None:
+    for status in processes.values():
+        assert {status[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {"0" * 16}
+        assert status["NoNewPrivs"] == "1"
+        assert status["Seccomp"] == "2"  # a filter. Source: proc(5)
 
 
-def test_nobody_but_root_reads_the_memory_of_the_process_that_has_photos(device: Machine) -> None:
-    # Where a process is not dumpable its files in /proc belong to root. Source: proc(5)
-    assert device.run("stat", "--format=%U", f"/proc/{device.worker}/environ").strip() == "root"
+def test_its_processes_leave_no_core_dump(device: Machine, processes: dict[int, dict[str, str]]) -> None:
+    for process in processes:
+        limits = device.run("cat", f"/proc/{process}/limits")
+        assert re.search(r"^Max core file size +0 +0 ", limits, re.MULTILINE)
+        assert device.run("cat", f"/proc/{process}/coredump_filter").strip() == "00000000"
+
+
+def test_nobody_but_root_reads_the_memory_of_a_process_that_may_hold_photos(
+    device: Machine, processes: dict[int, dict[str, str]]
+) -> None:
+    for process in set(processes) - {device.master}:
+        # Where a process is not dumpable its files in /proc belong to root. Source: proc(5)
+        assert device.run("stat", "--format=%U", f"/proc/{process}/environ").strip() == "root"
 
 
 def test_its_memory_is_never_to_be_swapped_out(device: Machine) -> None:
