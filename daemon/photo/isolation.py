@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from contextlib import suppress
 from pathlib import Path
@@ -72,11 +73,17 @@ class DecoderProcesses:
             InvalidPhotoSize: as there.
             DeviceError: no process can be started.
         """
-        helper = self._helper()
-        try:
-            return helper.decode(photo, order)
-        finally:
-            self._put_back(helper)
+        for _ in range(_STARTS_MAX):
+            helper, began = self._helper(), time.monotonic()
+            try:
+                return helper.decode(photo, order)
+            except _Ended:
+                # Too little time to have been ended for its work: somebody else may have ended it. Once more, then.
+                if time.monotonic() - began >= self._bounds.work_s:
+                    break
+            finally:
+                self._put_back(helper)
+        raise InvalidPhotoType("its decoder took too much work, or failed")
 
     def _put_back(self, helper: _Helper) -> None:
         if helper.stays:
@@ -115,6 +122,10 @@ class DecoderProcesses:
             self._template.close()
             self._template = _Template(self._bounds)
         raise DeviceError("no process can be started that decodes photos", "Free memory, then restart faceverifyd.")
+
+
+class _Ended(Exception):
+    """A helper ended without an answer."""
 
 
 class _Template:
@@ -181,7 +192,8 @@ class _Helper:
         """The photo's pixels.
 
         Raises:
-            InvalidPhotoType: the photo was refused, or has ended the process.
+            InvalidPhotoType: the photo was refused.
+            _Ended: the process ended.
             InvalidPhotoSize: the photo was refused.
         """
         self._resize(*self._sizes)  # what is never written to takes no memory
@@ -211,7 +223,7 @@ class _Helper:
         if name in REFUSALS:
             raise REFUSALS[name](reason)
         if not answer:
-            raise InvalidPhotoType("its decoder took too much work, or failed")
+            raise _Ended
         return answer
 
     def close(self) -> None:
