@@ -93,6 +93,7 @@ class RunningDaemon:
         self.log = log
         self._tls = tls
         self._folder = folder
+        self._started = False
         self._ready_path = ready_path
         document = yaml.safe_load(config.read_text())
         document["server"]["bind"] = [f"127.0.0.1:{self.port}"]
@@ -105,7 +106,8 @@ class RunningDaemon:
 
     def __enter__(self) -> RunningDaemon:
         command = [sys.executable, "-m", "gunicorn", "-c", "python:daemon.gunicorn_conf", "daemon.wsgi:application()"]
-        with self.log.open("ab") as log:  # a daemon that is started again goes on in it
+        with self.log.open("ab" if self._started else "wb") as log:  # started again, it goes on in it
+            self._started = True
             self.process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log, cwd=self._folder)
         self._wait()
         return self
