@@ -91,6 +91,7 @@ class RunningDaemon:
     ) -> None:
         self.port = free_port()
         self.log = log
+        self._log_mode = "wb"
         self._tls = tls
         self._folder = folder
         self._ready_path = ready_path
@@ -105,8 +106,9 @@ class RunningDaemon:
 
     def __enter__(self) -> RunningDaemon:
         command = [sys.executable, "-m", "gunicorn", "-c", "python:daemon.gunicorn_conf", "daemon.wsgi:application()"]
-        with self.log.open("ab") as log:  # a daemon that is started again goes on in it
+        with self.log.open(self._log_mode) as log:
             self.process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log, cwd=self._folder)
+        self._log_mode = "ab"  # where it is started again it goes on
         self._wait()
         return self
 
