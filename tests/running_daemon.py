@@ -91,9 +91,9 @@ class RunningDaemon:
     ) -> None:
         self.port = free_port()
         self.log = log
+        self._log_mode = "wb"
         self._tls = tls
         self._folder = folder
-        self._started = False
         self._ready_path = ready_path
         document = yaml.safe_load(config.read_text())
         document["server"]["bind"] = [f"127.0.0.1:{self.port}"]
@@ -106,9 +106,9 @@ class RunningDaemon:
 
     def __enter__(self) -> RunningDaemon:
         command = [sys.executable, "-m", "gunicorn", "-c", "python:daemon.gunicorn_conf", "daemon.wsgi:application()"]
-        with self.log.open("ab" if self._started else "wb") as log:  # started again, it goes on in it
-            self._started = True
+        with self.log.open(self._log_mode) as log:
             self.process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log, cwd=self._folder)
+        self._log_mode = "ab"  # where it is started again it goes on
         self._wait()
         return self
 
