@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from daemon.audit import Stopwatch
-from daemon.errors import RequestError
+from daemon.errors import RequestError, TryLater
 from daemon.face.acquisition import acquire
 from daemon.face.alignment import align
 from daemon.face.detection import FaceDetector
@@ -54,6 +54,7 @@ class Pipeline:
 
         Raises:
             RequestError: photo one, else photo two, cannot be compared; `field` names which.
+            TryLater: the process is ending.
             EngineRefused: the accelerator failed.
         """
         crops, refused = self._crops(request, watch)  # steps 1 to 4
@@ -81,7 +82,10 @@ class Pipeline:
     def _crops(self, request: VerificationRequest, watch: Stopwatch) -> tuple[list[FaceCrop], list[RequestError]]:
         """The faces up to the first photo that is refused, and that refusal."""
         first, second = request.photos
-        ahead = self._executor.submit(self.crop, request, second, watch)
+        try:
+            ahead = self._executor.submit(self.crop, request, second, watch)
+        except RuntimeError:  # the process is ending: another one, or another device, can answer
+            raise TryLater("stopping", 1) from None
         crops: list[FaceCrop] = []
         try:
             crops.append(self.crop(request, first, watch))

@@ -26,6 +26,7 @@ from daemon.errors import (
     InvalidPhotoType,
     RequestError,
     SealedPhotoRefused,
+    TryLater,
 )
 from daemon.face.alignment import PLACES, align
 from daemon.face.geometry import similarity
@@ -227,6 +228,13 @@ def test_the_work_on_photo_two_counts_as_its_request_s_until_it_ends(stages: Sta
         with pytest.raises(SealedPhotoRefused):
             Pipeline(busy, pool).verify(_request(".one", ".two"), Stopwatch())
         assert slow.ended.is_set()
+
+
+def test_a_process_that_is_ending_refuses_for_now(stages: Stages, sealed: dict[str, str]) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        pass  # takes nothing any more
+    with pytest.raises(TryLater):
+        _score(Pipeline(stages, pool), sealed["obama"], sealed["biden"])
 
 
 def test_all_eight_steps_are_timed_in_order(pipeline: Pipeline, sealed: dict[str, str]) -> None:
