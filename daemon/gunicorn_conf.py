@@ -82,6 +82,14 @@ class ContractWorker(PatientWorker):
         self.wsgi.turnstile.close()
         super().handle_exit(sig, frame)
 
+    def handle_abort(self, sig: int, frame: Any) -> None:  # noqa: ANN401 - a frame
+        """End at once: the master takes this worker for hung.
+
+        gunicorn would shut the interpreter down below the requests, each of which would get an internal error where a
+        connection that is lost is repeated by whoever waits for it, a balancer included.
+        """
+        os._exit(1)
+
     def notify(self) -> None:
         """Once a second at least: feed the watchdog."""
         super().notify()
