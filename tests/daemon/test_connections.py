@@ -81,7 +81,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Server]:
 
 def _serves_who_asks_again(server: _Server) -> bool:
     """On a machine that has much else to do, a newcomer may be the one whose begun request makes room."""
-    for _ in range(3):
+    for _ in range(10):
         with suppress(OSError):
             if server.serves():
                 return True

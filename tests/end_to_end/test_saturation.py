@@ -64,7 +64,7 @@ def _held(daemon: RunningDaemon, number: int, sent: bytes = b"") -> Iterator[lis
 
 def _asking_again(daemon: RunningDaemon, form: dict[str, str]) -> Answer:
     """On a machine that has much else to do, a newcomer may be the one whose begun request makes room."""
-    for _ in range(3):
+    for _ in range(10):
         with suppress(OSError):
             return daemon.verify(form)
     return daemon.verify(form)
