@@ -139,4 +139,4 @@ def test_every_line_of_the_journal_has_its_known_form(daemon: RunningDaemon) -> 
     assert daemon.events
     assert {field for event in daemon.events for field in event} <= set(LOG_FIELDS)
     others = [line for line in daemon.log.read_text().splitlines() if not line.startswith('{"time_utc"')]
-    assert [line for line in others if not _PROGRAM_LINE.fullmatch(line)] == []
+    assert [line for line in others if line and not _PROGRAM_LINE.fullmatch(line)] == []
