@@ -205,5 +205,5 @@ def test_daemon_whose_port_is_taken_says_so_and_ends(site: Site) -> None:
             pass
         code, row = doctor(config, "port")
         other.shutdown(socket.SHUT_RDWR)
-    assert (code, row["status"]) == (1, "needs_doing")
+    assert (code, row["status"]) == (1, "needs_doing"), row
     assert "fvctl doctor --only port" in daemon.events[0]["remedy"]

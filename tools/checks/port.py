@@ -12,8 +12,8 @@ from tools.checks.finding import Check, Device, Finding, no_matter, to_mend, wel
 _LISTEN = "0A"
 """Source: linux/net/tcp_states.h, TCP_LISTEN, as proc_net_tcp writes it."""
 
-_OURS = ("gunicorn_conf", "systemd")
-"""The daemon, or the socket unit that holds its port while it is away."""
+_DAEMON, _SERVICE_MANAGERS = "python:daemon.gunicorn_conf", ("systemd", "init")
+"""The daemon's command line, and who holds its port for the socket unit while it is away."""
 
 
 def _look(device: Device) -> Finding:
@@ -21,7 +21,7 @@ def _look(device: Device) -> Finding:
     if not binds:
         return no_matter("the daemon listens on no port")
     held = {port: holder for port in (int(bind.rpartition(":")[2]) for bind in binds) for holder in _holders(port)}
-    foreign = {str(port): holder for port, holder in held.items() if not any(name in holder for name in _OURS)}
+    foreign = {str(port): holder for port, holder in held.items() if not _is_ours(holder)}
     if foreign:
         port, holder = next(iter(foreign.items()))
         return to_mend(
@@ -30,6 +30,11 @@ def _look(device: Device) -> Finding:
             **foreign,
         )
     return well("the daemon has its ports" if held else "nobody else has the daemon's ports", ports=sorted(held))
+
+
+def _is_ours(command_line: str) -> bool:
+    program = Path(command_line.partition(" ")[0]).name
+    return _DAEMON in command_line or program in _SERVICE_MANAGERS
 
 
 def _holders(port: int) -> Iterator[str]:
