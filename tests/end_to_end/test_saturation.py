@@ -63,10 +63,11 @@ def _held(daemon: RunningDaemon, number: int, sent: bytes = b"") -> Iterator[lis
 
 
 def _asking_again(daemon: RunningDaemon, form: dict[str, str]) -> Answer:
-    """On a machine that has much else to do, a newcomer may be the one whose begun request makes room."""
-    for _ in range(10):
+    """A newcomer may be the one that makes room, until those that trickle are cut off after a second."""
+    for _ in range(20):
         with suppress(OSError):
             return daemon.verify(form)
+        time.sleep(0.2)
     return daemon.verify(form)
 
 
