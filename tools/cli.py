@@ -16,7 +16,7 @@ from tools.console import COULD_NOT_RUN, Parser, say
 
 _COMMANDS = {
     "doctor": ("doctor", "what is wrong with this device, and what to type next"),
-    "engines": ("engines", "build, list and verify the engines of this device"),
+    "engines": ("engine_commands", "build, list, verify and prune the engines of this device"),
     "verify": ("verify", "seal two photos, ask a daemon for their score and explain the answer"),
     "bench": ("bench", "measure the device: whether refusals give their reason away by time"),
     "photo": ("photo", "seal a photo, and look at a sealed one without a key"),

@@ -18,6 +18,7 @@ from datetime import datetime, timezone
 
 from daemon.config import load_config
 from tools.checks import (
+    accelerator,
     calibration,
     certificate,
     clock,
@@ -29,6 +30,7 @@ from tools.checks import (
     key_log,
     key_store,
     legacy_format,
+    onnxruntime_wheel,
     port,
     published_key,
     terminals,
@@ -41,6 +43,8 @@ from tools.key_store import KeyStore
 CHECKS: tuple[Check, ...] = (
     configuration.CHECK,
     engines.CHECK,
+    accelerator.CHECK,
+    onnxruntime_wheel.CHECK,
     calibration.CHECK,
     key_store.CHECK,
     key_log.CHECK,

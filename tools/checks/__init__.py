@@ -2,6 +2,8 @@
 
     configuration    does the configuration say one thing, and all of it?
     engines          are the engines what was built for this device, and do they compute what they should?
+    accelerator      are the engines for the accelerator that is configured?
+    onnxruntime_wheel  can the installed onnxruntime use this device's GPU at all?
     calibration      do scores come from a calibration of these very networks?
     key_store        can the key store be opened, and is it as it was written?
     key_log          does the log of key changes hold together?
