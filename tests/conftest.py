@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,15 @@ class Site:
         path = self.folder / name
         path.write_text(yaml.safe_dump(document))
         return path
+
+
+@pytest.fixture(scope="session")
+def gpu_site_packages() -> Path:
+    """Where the wheel with GPUs is installed, over what the tests run with; this machine need not have one."""
+    made = subprocess.run([REPOSITORY / "tools" / "environment", "gpu"], capture_output=True, text=True, check=False)
+    need("onnxruntime-gpu", made.returncode == 0)
+    (found,) = (REPOSITORY / made.stdout.strip() / "lib").glob("python3*/site-packages")
+    return found
 
 
 @pytest.fixture(scope="session")

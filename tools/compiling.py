@@ -94,6 +94,7 @@ def watched(command: list[str], order: str, what: str, expected_s: float | None)
             said = wait_for(lambda within_s: _ended(running, within_s), what, expected_s)
         finally:
             running.kill()
+            running.wait()
     if running.returncode:
         raise explained(what, running.returncode, said)
     return time.monotonic() - began
@@ -144,6 +145,11 @@ def _last_words(said: str) -> str:
     return (signs or lines or ["it said nothing"])[-1].strip()
 
 
+def end_with_parent() -> None:
+    """However fvctl ends, nobody goes on using the GPU for an engine that nobody waits for."""
+    ctypes.CDLL(None).prctl(_PARENT_DIED, signal.SIGKILL)
+
+
 def _obey(order: Order) -> None:
     """Be the builder."""
     manifest = load_manifest(Path(order.network))
@@ -159,8 +165,7 @@ def _obey(order: Order) -> None:
 
 def main() -> int:
     """The program: 0 where the order is done; else its last lines say why."""
-    # However fvctl ends, nobody goes on heating the GPU for an engine that nobody waits for.
-    ctypes.CDLL(None).prctl(_PARENT_DIED, signal.SIGKILL)
+    end_with_parent()
     try:
         _obey(Order(**json.loads(sys.stdin.read())))
     except EngineRefused as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from daemon.config import Inference, load_config
 from daemon.errors import ConfigurationRefused, DeviceError, EngineRefused
@@ -64,16 +65,18 @@ def _row(record: EngineRecord) -> dict[str, object]:
 
 
 def _list(args: argparse.Namespace, settings: Inference) -> int:
-    rows: list[dict[str, object]] = []
-    for folder in published(settings.engines):
-        try:
-            record = read_record(folder)
-        except EngineRefused as error:
-            rows.append({"network": folder.name, "current": "no", "fault": str(error.args[0])})
-            continue
-        rows.append(_row(record) | {"current": "yes" if is_current(folder, record.name) else "no"})
-    show_rows(rows, args.json)
+    show_rows([_listed(folder) for folder in published(settings.engines)], args.json)
     return OK
+
+
+def _listed(folder: Path) -> dict[str, object]:
+    try:
+        record = read_record(folder)
+    except EngineRefused:  # an earlier version's; a damaged one in use is for `verify` to explain
+        name, _, identity = folder.name.partition("-")
+        unknown = {"accelerator": "", "precision": "", "platform": "its record cannot be read", "built": ""}
+        return {"network": name, "engine": identity[:SHORT], **unknown, "current": "no"}
+    return _row(record) | {"current": "yes" if is_current(folder, record.name) else "no"}
 
 
 def _verify(args: argparse.Namespace, settings: Inference) -> int:

@@ -31,7 +31,7 @@ from tools.console import say
 from tools.fetch import fetch_archive, read_member
 from tools.portable import portable_model
 from tools.preflight import refuse_unfit
-from tools.publication import hashes, last_build_s, locked, publish, workshop, write_record
+from tools.publication import hashes, last_build_s, locked, publish, workshop, write_durably, write_record
 from tools.recipe import device_model
 from tools.samples import sample_photos
 from tools.witness import check_against_witness, golden_input
@@ -157,7 +157,7 @@ def _build_for(accelerator: Accelerator, proven: _Proven, settings: Inference) -
 def _made(making: Path, basis: Basis, proven: _Proven, settings: Inference) -> EngineRecord:
     """All files of an engine in a folder, and their record."""
     for name, content in ((MODEL_FILE, proven.model), (GOLDEN_FILE, proven.golden)):
-        (making / name).write_bytes(content)
+        write_durably(making / name, content)
     took_s = _compiled(making, basis, proven, settings) if ACCELERATORS[basis.accelerator].compiles else 0.0
     hashed = model_hash(proven.model, proven.manifest)
     record = EngineRecord(

@@ -15,7 +15,7 @@ import pydantic_core
 import yaml
 
 from daemon.errors import EngineRefused
-from daemon.inference.engine import RECORD_FILE, EngineRecord, read_record
+from daemon.inference.engine import COMPILED_FOLDER, RECORD_FILE, EngineRecord, read_record
 from tools.whole_file import sync_folder
 
 SHORT = 16
@@ -23,6 +23,9 @@ SHORT = 16
 
 _PREVIOUS = ".previous-"
 """Link beside the link of a network: what served before, which pruning keeps."""
+
+_LINK = ".link-"
+"""A link that is being made."""
 
 
 @contextmanager
@@ -42,12 +45,21 @@ def hashes(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
+def write_durably(path: Path, content: bytes) -> None:
+    """A file that survives a power cut, once its folder does."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def write_record(folder: Path, record: EngineRecord) -> None:
-    """Describe what is in a folder, and make all of it survive a power cut."""
+    """Describe what is in a folder, and make what a builder left there survive a power cut too."""
     described = pydantic_core.to_jsonable_python(record)
-    (folder / RECORD_FILE).write_text(yaml.safe_dump(described, sort_keys=False), "utf-8")
-    for path in [*folder.rglob("*"), folder]:
-        sync_folder(path)
+    for left in (folder / COMPILED_FOLDER).rglob("*"):
+        sync_folder(left)
+    write_durably(folder / RECORD_FILE, yaml.safe_dump(described, sort_keys=False).encode())
+    sync_folder(folder)
 
 
 def publish(engines: Path, making: Path, record: EngineRecord) -> None:
@@ -82,11 +94,11 @@ def prune(engines: Path) -> list[Path]:
         What was removed.
     """
     links = [path for path in engines.iterdir() if path.is_symlink()]
-    kept = {path.resolve() for path in links}
+    kept = {path.resolve() for path in links if not path.name.startswith(_LINK)}
     gone = [folder for folder in published(engines) if folder.resolve() not in kept]
     _remove([*gone, *engines.glob(".making-*")], None)
     for link in links:
-        if not link.exists():
+        if link.name.startswith(_LINK) or not link.exists():
             link.unlink()
     sync_folder(engines)
     return gone
@@ -122,7 +134,7 @@ def locked(engines: Path) -> Iterator[None]:
 
 
 def _link(link: Path, to: str) -> None:
-    making = link.with_name(f".link-{link.name}")
+    making = link.with_name(f"{_LINK}{link.name}")
     making.unlink(missing_ok=True)
     making.symlink_to(to)
     making.replace(link)
