@@ -67,19 +67,15 @@ def test_prune_with_nothing_to_remove_removes_nothing(
     assert len(published(shelf)) == 2
 
 
-def test_list_shows_engines_of_earlier_versions_as_faulty(
+def test_list_shows_engines_of_earlier_versions_for_what_they_are(
     site: Site, shelf: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     record = _copy(shelf, "yunet-0000-old") / RECORD_FILE
     record.write_text(yaml.safe_dump({"name": "yunet"}))
     assert _command(site, shelf, "list") == 0
-    rows = {row["network"]: row for row in _answer(capsys)}
-    assert "fault" in rows["yunet-0000-old"]
-    assert (rows["yunet"]["accelerator"], rows["yunet"]["precision"], rows["yunet"]["current"]) == (
-        "cpu",
-        "fp32",
-        "yes",
-    )
+    old, serving = (row for row in _answer(capsys) if row["network"] == "yunet")
+    assert (old["engine"], old["platform"], old["current"]) == ("0000-old", "its record cannot be read", "no")
+    assert (serving["accelerator"], serving["precision"], serving["current"]) == ("cpu", "fp32", "yes")
 
 
 @pytest.mark.parametrize(("asked", "jetpacks"), [((), ["6", "7"]), (("--jetpack", "6"), ["6"])])
@@ -94,12 +90,10 @@ def test_preflight_answers_for_each_network_and_jetpack(
 
 def test_the_last_build_that_took_time_is_the_forecast(shelf: Path) -> None:
     assert last_build_s(shelf, "yunet") is None
-    for name, built_utc, build_s in (
-        ("yunet-a", "2026-01-02T00:00:00", 40.0),
-        ("yunet-b", "2026-01-01T00:00:00", 90.0),
-    ):
+    for name, day, build_s in (("yunet-a", 2, 40.0), ("yunet-b", 1, 90.0)):
         record = _copy(shelf, name) / RECORD_FILE
-        document = yaml.safe_load(record.read_text()) | {"built_utc": built_utc, "build_s": build_s}
+        changes = {"built_utc": f"2026-01-0{day}T00:00:00+00:00", "build_s": build_s}
+        document = yaml.safe_load(record.read_text()) | changes
         record.write_text(yaml.safe_dump(document))
     assert last_build_s(shelf, "yunet") == 40.0
     assert last_build_s(shelf, "sface") is None
