@@ -87,11 +87,12 @@ def open_engine(folder: Path, manifest: Manifest, target: Target) -> OnnxNetwork
     _refuse_open_to_others(folder)
     files = _read_named(folder, record)
     model, golden = files[MODEL_FILE], files[GOLDEN_FILE]
-    _refuse_stale(folder, record, engine_identity(model_hash(model, manifest), manifest, _basis_here(record)), target)
+    hashed = model_hash(model, manifest)
+    _refuse_stale(folder, record, engine_identity(hashed, manifest, _basis_here(record)), target)
     accelerator = record.basis.accelerator
     context = folder / COMPILED_FOLDER / CONTEXT_FILE if ACCELERATORS[accelerator].compiles else None
     there = Target(accelerator, target.policy, target.threads)
-    network = open_network(model, manifest, there, Built(record.basis.precision, context))
+    network = open_network(model, manifest, there, Built(record.basis.precision, context, hashed))
     check_golden(network, golden)
     network.golden = golden
     return network

@@ -25,10 +25,12 @@ class Built:
     Attributes:
         precision: what it computes in.
         context: the file that is loaded instead of the model, for accelerators whose builds leave one.
+        model_hash: see `daemon.manifest.model_hash`, where it was taken already.
     """
 
     precision: Precision
     context: Path | None = None
+    model_hash: str | None = None
 
 
 class OnnxNetwork:
@@ -110,4 +112,4 @@ def open_network(model: bytes, manifest: Manifest, target: Target, built: Built 
         session = open_session(built.context or model, target, options)
     except EngineRefused as error:
         raise EngineRefused(f"network {manifest.name}: {error.args[0]}", error.remedy) from error
-    return OnnxNetwork(session, manifest, model_hash(model, manifest))
+    return OnnxNetwork(session, manifest, built.model_hash or model_hash(model, manifest))

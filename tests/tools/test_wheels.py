@@ -38,7 +38,7 @@ def test_the_wheel_of_the_package_index_for_x86_has_tensorrt_and_code_for_deskto
     build = inspect_installed(gpu_site_packages)
     assert build.name == "onnxruntime-gpu"
     assert build.providers == ("tensorrt", "cuda")
-    assert unfit(build, Needed(Accelerator.TENSORRT, "sm_86", "x86_64")) == []
+    assert unfit(build, Needed(Accelerator.TENSORRT, "sm_80", "x86_64")) == []
     assert "has no code for sm_87" in unfit(build, ORIN)[0]
 
 
