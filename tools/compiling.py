@@ -37,6 +37,7 @@ Source: NVIDIA, TensorRT troubleshooting; onnxruntime's and TensorRT's issue thr
 _MAKE_ROOM = (
     "Stop the daemon (systemctl stop faceverifyd) and whatever else needs memory; then run: fvctl engines build"
 )
+_LOOK = "Run: fvctl doctor --only onnxruntime_wheel --only accelerator; if both are well, send this line to support."
 _PARENT_DIED = 1
 """Source: prctl(2), PR_SET_PDEATHSIG."""
 
@@ -128,14 +129,14 @@ def explained(what: str, code: int, said: str) -> EngineRefused:
         code: its exit code, or minus the signal that ended it.
         said: on standard error.
     """
-    if code < 0:
-        name = signal.Signals(-code).name
-        return EngineRefused(f"{what} was ended by {name}: most often the device was short of memory", _MAKE_ROOM)
     told = _last_words(said)
-    if any(sign in said for sign in _SHORT_OF_MEMORY):
-        return EngineRefused(f"{what} failed, the device was short of memory: {told}", _MAKE_ROOM)
+    if code == -signal.SIGKILL or any(sign in said for sign in _SHORT_OF_MEMORY):
+        how = "was killed, most often because" if code < 0 else "failed,"
+        return EngineRefused(f"{what} {how} the device was short of memory: {told}", _MAKE_ROOM)
+    if code < 0:
+        return EngineRefused(f"{what} was ended by {signal.Signals(-code).name}: {told}", _LOOK)
     last = said.strip().splitlines()[-1:]
-    remedy = last[0].removeprefix("remedy: ") if last and last[0].startswith("remedy: ") else _MAKE_ROOM
+    remedy = last[0].removeprefix("remedy: ") if last and last[0].startswith("remedy: ") else _LOOK
     return EngineRefused(f"{what} failed: {told}", remedy)
 
 

@@ -31,9 +31,17 @@ def test_a_builder_reads_its_order() -> None:
 
 def test_a_killed_builder_was_most_often_short_of_memory() -> None:
     program = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
-    with pytest.raises(EngineRefused, match=r"was ended by SIGKILL.*short of memory") as refused:
+    with pytest.raises(
+        EngineRefused, match=r"was killed, most often because the device was short of memory"
+    ) as refused:
         watched([sys.executable, "-c", program], "", "building", None)
     assert _MAKE_ROOM in refused.value.remedy
+
+
+def test_a_builder_that_crashed_is_not_said_to_be_short_of_memory() -> None:
+    refusal = explained("building", -signal.SIGSEGV, "parsing\n")
+    assert str(refusal.args[0]) == "building was ended by SIGSEGV: parsing"
+    assert "fvctl doctor" in refusal.remedy
 
 
 # As they stand in issues of onnxruntime and TensorRT about Jetsons, and in TensorRT's own troubleshooting.

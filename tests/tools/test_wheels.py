@@ -24,7 +24,7 @@ FITTING = OnnxruntimeBuild(
 def for_servers() -> OnnxruntimeBuild:
     """The aarch64 wheel of the package index, which is for servers, opened as it is downloaded."""
     pin = "a0f1725c5a6d1ef82d63498b5ebc25e2c90c9560e91dc76db9be4a49162d4d33"
-    return inspect_wheel(fetch_archive("onnxruntime-gpu==1.31.1", pin, STATE / "cache"))
+    return inspect_wheel(fetch_archive("onnxruntime-gpu==1.31.1", pin, STATE / "cache" / "wheels"))
 
 
 def test_the_wheel_of_the_package_index_for_aarch64_is_not_for_a_jetson(for_servers: OnnxruntimeBuild) -> None:
