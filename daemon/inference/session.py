@@ -38,11 +38,12 @@ def open_session(source: bytes | Path, target: Target, options: dict[str, str]) 
             session = ort.InferenceSession(
                 source, session_options(target), [(row.provider, options)], enable_fallback=0
             )
+        seen = misplaced(session, target.accelerator)
     except Exception as error:  # onnxruntime's own errors have no common class but this one
         raise EngineRefused(
             f"the network does not load on {target.accelerator.value}: {_first_line(error)}", remedy(target)
         ) from error
-    if seen := misplaced(session, target.accelerator):
+    if seen:
         offered = f"onnxruntime {ONNXRUNTIME_VERSION} offers {', '.join(ort.get_available_providers())}"
         raise EngineRefused(
             f"the network should run on {target.accelerator.value}, but {seen} ({offered})", remedy(target)
