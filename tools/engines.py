@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from daemon.config import Accelerator, Inference, Policy
 from daemon.errors import ConfigurationRefused, EngineRefused
 from daemon.face.detection import FaceDetector
 from daemon.inference.accelerators import ACCELERATORS, Basis, Target, engine_identity
-from daemon.inference.engine import COMPILED_FOLDER, GOLDEN_FILE, MODEL_FILE, EngineRecord, open_engine
+from daemon.inference.engine import COMPILED_FOLDER, GOLDEN_FILE, MODEL_FILE, EngineRecord, load_engine, open_engine
 from daemon.inference.network import OnnxNetwork, open_network
 from daemon.inference.platform import read_platform
 from daemon.manifest import Manifest, Rewrite, load_manifest, model_hash
@@ -110,15 +110,25 @@ def build_engine(folder: Path, settings: Inference, cache: Path) -> EngineRecord
 
 def _build_locked(folder: Path, settings: Inference, cache: Path) -> EngineRecord:
     proven = _proven_model(folder, cache)
-    asked, *lower = Target(settings.accelerator, settings.policy, settings.threads).permitted()
+    accelerator, *lower = Target(settings.accelerator, settings.policy, settings.threads).permitted()
     while True:
         try:
-            return _build_for(asked, proven, settings)
+            return _build_for(accelerator, proven, settings)
         except EngineRefused as refusal:
-            if not lower:
+            if not lower or _serves_faster(proven.manifest, settings, lower):
                 raise
-            say(f"{proven.manifest.name}: not for {asked.value}: {refusal.args[0]}; allow_lower: {lower[0].value} next")
-        asked, *lower = lower
+            why = f"not for {accelerator.value}: {refusal.args[0]}"
+            say(f"{proven.manifest.name}: {why}; allow_lower: {lower[0].value} next")
+        accelerator, *lower = lower
+
+
+def _serves_faster(manifest: Manifest, settings: Inference, lower: Sequence[Accelerator]) -> bool:
+    """Whether what is published runs on something faster than these, so that they must not take its place."""
+    target = Target(settings.accelerator, settings.policy, settings.threads)
+    try:
+        return load_engine(settings.engines, manifest, target).accelerator not in lower
+    except EngineRefused:
+        return False
 
 
 def _proven_model(folder: Path, cache: Path) -> _Proven:
