@@ -76,7 +76,7 @@ def compile_engine(order: Order, name: str, expected_s: float | None) -> float:
     Raises:
         EngineRefused: it failed or was killed; says why, and what to do.
     """
-    what = f"{name}: building for {order.accelerator} in {order.precision}"
+    what = f"{name}: {order.accelerator} builds in {order.precision}"
     return watched([sys.executable, "-m", "tools.compiling"], json.dumps(order._asdict()), what, expected_s)
 
 

@@ -148,6 +148,7 @@ def _proven_model(folder: Path, cache: Path) -> _Proven:
 def _build_for(accelerator: Accelerator, proven: _Proven, settings: Inference) -> EngineRecord:
     """The engine for one accelerator, in the lowest precision that passes the gates."""
     lowest, *higher = ACCELERATORS[accelerator].precisions
+    say(f"{proven.manifest.name}: building for {accelerator.value}")
     while True:
         basis = Basis(accelerator, lowest, read_platform(accelerator))
         with workshop(settings.engines) as making:

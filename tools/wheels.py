@@ -6,6 +6,7 @@ owner of elftools.
 
 from __future__ import annotations
 
+import ctypes
 import struct
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
 
 from daemon.config import Accelerator
@@ -51,6 +53,7 @@ class OnnxruntimeBuild(NamedTuple):
         providers: accelerators whose provider library it has.
         architectures: GPUs that it has machine code for, like sm_87.
         ptx: GPUs that it has code for which the driver translates, for these and newer ones.
+        libraries: shared libraries that its providers load: CUDA's, cuDNN's, TensorRT's, the system's.
     """
 
     name: str
@@ -59,6 +62,7 @@ class OnnxruntimeBuild(NamedTuple):
     providers: tuple[str, ...]
     architectures: tuple[str, ...]
     ptx: tuple[str, ...]
+    libraries: tuple[str, ...]
 
 
 class Needed(NamedTuple):
@@ -138,6 +142,7 @@ def _has_code(build: OnnxruntimeBuild, architecture: str) -> bool:
 def _build(distribution: metadata.Distribution, opened: _Open) -> OnnxruntimeBuild:
     lines = (distribution.read_text("WHEEL") or "").splitlines()
     code: set[tuple[int, int]] = set()
+    libraries: set[str] = set()
     providers = []
     for accelerator, library in _LIBRARIES.items():
         source = opened(library)
@@ -146,6 +151,7 @@ def _build(distribution: metadata.Distribution, opened: _Open) -> OnnxruntimeBui
         providers.append(accelerator.value)
         with source as stream:
             code |= set(gpu_code(stream))
+            libraries |= set(_loads(stream))
     return OnnxruntimeBuild(
         name=distribution.metadata["Name"],
         version=distribution.version,
@@ -153,6 +159,7 @@ def _build(distribution: metadata.Distribution, opened: _Open) -> OnnxruntimeBui
         providers=tuple(providers),
         architectures=_named(code, _CUBIN),
         ptx=_named(code, _PTX),
+        libraries=tuple(sorted(libraries)),
     )
 
 
@@ -180,6 +187,26 @@ def gpu_code(library: IO[bytes]) -> Iterator[tuple[int, int]]:
             yield kind, capability
             at += entry_bytes + size_bytes
         at = stop
+
+
+def _loads(library: IO[bytes]) -> Iterator[str]:
+    """Names of the shared libraries that a library needs."""
+    dynamic = ELFFile(library).get_section_by_name(".dynamic")
+    if isinstance(dynamic, DynamicSection):
+        yield from (entry.needed for entry in dynamic.iter_tags("DT_NEEDED"))
+
+
+def missing(build: OnnxruntimeBuild) -> list[str]:
+    """Of the shared libraries that a build's providers load, those that this device does not have."""
+    return [name for name in build.libraries if not _is_there(name)]
+
+
+def _is_there(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
 
 
 def _unpacked(archive: zipfile.ZipFile, name: str) -> AbstractContextManager[IO[bytes]]:

@@ -5,6 +5,7 @@ onnxruntime puts what its provider does not take, or all of a network, silently 
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -86,7 +87,9 @@ def elsewhere(session: ort.InferenceSession, provider: str) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+    """What onnxruntime says, without the place in its source that some of its messages begin with."""
+    line = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return re.sub(r"^/\S+:\d+ .*?\) (?=[A-Z])", "", line)
 
 
 def remedy(target: Target) -> str:

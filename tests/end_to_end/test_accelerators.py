@@ -91,7 +91,9 @@ def test_doctor_says_so_and_what_is_missing(gpu_site: GpuSite) -> None:
     assert found["accelerator"]["status"] == "needs_doing"
     assert "tensorrt is asked for, the engines are yunet on cpu, sface on cpu" in found["accelerator"]["seen"]
     assert found["onnxruntime_wheel"]["status"] == "needs_doing"
-    assert "has tensorrt, but this device shows no GPU" in found["onnxruntime_wheel"]["seen"]
+    assert "needs libcublas.so" in found["onnxruntime_wheel"]["seen"]
+    assert "libnvinfer.so.10" in found["onnxruntime_wheel"]["seen"]
+    assert "libc.so.6" not in found["onnxruntime_wheel"]["seen"]
 
 
 def test_strict_does_not_start_on_engines_of_the_cpu(gpu_site: GpuSite) -> None:
@@ -107,8 +109,8 @@ def test_a_build_under_strict_is_refused_with_what_to_install_and_the_old_engine
     before = sorted(engines.glob("[!.]*"))
     code, _rows, said = gpu_site.fvctl(gpu_site.config("tensorrt", "strict"), "engines", "build")
     assert code == 2
-    assert "yunet: building for tensorrt in fp16; minutes, the first time" in said
-    assert "the network does not load on tensorrt" in said
+    assert "yunet: tensorrt builds in fp16; minutes, the first time" in said
+    assert "the network does not load on tensorrt: Please install TensorRT libraries" in said
     assert "Install the device's own onnxruntime wheel" in said
     assert sorted(engines.glob("[!.]*")) == before
     assert list(engines.glob(".making-*")) == []

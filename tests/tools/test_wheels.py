@@ -16,7 +16,7 @@ from tools.wheels import Needed, OnnxruntimeBuild, inspect_installed, inspect_wh
 
 ORIN = Needed(Accelerator.TENSORRT, "sm_87", "aarch64", "cp312")
 FITTING = OnnxruntimeBuild(
-    "onnxruntime-gpu", "1.23.2", ("cp312-cp312-linux_aarch64",), ("tensorrt", "cuda"), ("sm_87",), ()
+    "onnxruntime-gpu", "1.23.2", ("cp312-cp312-linux_aarch64",), ("tensorrt", "cuda"), ("sm_87",), (), ()
 )
 
 

@@ -8,7 +8,7 @@ import sys
 from daemon.config import Accelerator
 from daemon.inference.platform import read_platform
 from tools.checks.finding import Check, Device, Finding, no_matter, to_mend, well
-from tools.wheels import Needed, inspect_installed, unfit
+from tools.wheels import Needed, inspect_installed, missing, unfit
 
 
 def _look(device: Device) -> Finding:
@@ -22,6 +22,12 @@ def _look(device: Device) -> Finding:
         return to_mend(
             "; ".join(reasons),
             f"Install the release for this device: its wheel has {accelerator.value} and code for this GPU.",
+            **evidence,
+        )
+    if absent := missing(build):
+        return to_mend(
+            f"{build.name} {build.version} needs {', '.join(absent)}, which are not there",
+            "Install the versions of CUDA, cuDNN and TensorRT that this wheel was built for: those of its JetPack.",
             **evidence,
         )
     if gpu.architecture is None:
