@@ -38,10 +38,17 @@ class Closed(NamedTuple):
     Attributes:
         clients: how many at the same time.
         seconds: after so long no client begins another time.
+        requests: after so many altogether, neither.
     """
 
     clients: int
     seconds: float
+    requests: int | None = None
+
+    def goes_on(self, done: int, since_s: float) -> bool:
+        """Whether a client begins another time, itself having done so many, so many seconds after the beginning."""
+        enough = self.requests is not None and done * self.clients >= self.requests
+        return not done or (time.monotonic() - since_s < self.seconds and not enough)
 
 
 class Open(NamedTuple):
@@ -100,7 +107,7 @@ class Terminals:
 
     async def _client(self, number: int, load: Closed, began_s: float) -> list[Done]:
         done: list[Done] = []
-        while not done or time.monotonic() - began_s < load.seconds:
+        while load.goes_on(len(done), began_s):
             for place in range(len(self._requests)):
                 answer = await self._ask(number, (number + place) % len(self._requests), time.monotonic(), done)
                 if answer.retry_after_s:
@@ -159,7 +166,11 @@ class Terminals:
         connection = socket.socket()
         connection.setblocking(False)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        await asyncio.get_running_loop().sock_connect(connection, ("127.0.0.1", self._port))
+        try:
+            await asyncio.get_running_loop().sock_connect(connection, ("127.0.0.1", self._port))
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
 
@@ -196,6 +207,7 @@ def serve(connection: Connection, port: int, sealed: Sequence[Sealed], cores: Se
     loop = asyncio.new_event_loop()
 
     def make() -> Callable[[Closed | Open], Round]:
+        """Who asks, with every request made beforehand."""
         terminals = Terminals(port, [body_of(pair) for pair in sealed])
 
         def answer(order: Closed | Open) -> Round:

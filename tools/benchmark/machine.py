@@ -24,7 +24,7 @@ def machine_facts(settings: Inference, cores: int) -> dict[str, object]:
         say(f"the machine is busy: {load:.1f} processes were running in the last minute; figures will be noisy")
     return {
         "processor": _processor(),
-        "cores": f"{cores} of {os.cpu_count()}",
+        "cores": f"{min(cores, len(os.sched_getaffinity(0)))} of {os.cpu_count()}",
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 1e9:.1f} GB",
         "load before": round(load, 2),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}, Python {platform.python_version()}",

@@ -136,6 +136,7 @@ def serve(connection: Connection, detection: Path, recognition: Path, pairs: Seq
     """The process that measures OpenCV; see `obey`."""
 
     def make() -> Callable[[Order], Round]:
+        """OpenCV, with its networks read."""
         works = Yardstick(detection, recognition, pairs).works()
 
         def answer(order: Order) -> Round:

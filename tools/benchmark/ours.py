@@ -149,6 +149,7 @@ def serve(connection: Connection, config: Path, sealed: Sequence[Sealed]) -> Non
     """The process that measures the pipeline: answers an order with a round, a pair's number with its parts."""
 
     def make() -> Callable[[Order | int], Round | dict[str, float]]:
+        """The pipeline, with its engines loaded and every batch recorded."""
         cv2.setNumThreads(1)  # as the daemon does
         ours = Ours(load_config(config), sealed)
         works = ours.works()

@@ -121,11 +121,11 @@ def _photos_in(folder: Path, at_most: int) -> Iterator[Path]:
 def about(pairs: Sequence[Pair]) -> str:
     """What a set of photos is, in a few words."""
     sizes = [len(photo) / 1000 for pair in pairs for photo in (pair.first, pair.second)]
-    sides = sorted(max(_size_px(photo)) for pair in pairs for photo in (pair.first, pair.second))
+    sides = sorted(longer_side_px(photo) for pair in pairs for photo in (pair.first, pair.second))
     return f"{len(pairs)} pairs, {min(sizes):.0f} to {max(sizes):.0f} kB, longer side {sides[0]} to {sides[-1]} px"
 
 
-def _size_px(photo: bytes) -> tuple[int, int]:
-    grey = np.asarray(cv2.imdecode(np.frombuffer(photo, np.uint8), cv2.IMREAD_REDUCED_GRAYSCALE_8))
-    height, width = grey.shape
-    return width * 8, height * 8
+def longer_side_px(photo: bytes) -> int:
+    """The longer side of a photo, px."""
+    grey = np.asarray(cv2.imdecode(np.frombuffer(photo, np.uint8), cv2.IMREAD_GRAYSCALE), np.uint8)
+    return int(max(grey.shape))

@@ -6,7 +6,6 @@ each is warm-up and does not count. Ratios are of the same run, with intervals o
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,7 +22,7 @@ from tools.benchmark import load, opencv, ours
 from tools.benchmark.figures import Round, arrivals_s, mean_rate
 from tools.benchmark.photos import Pair
 from tools.benchmark.processes import Memory, tree_cpu_s, tree_memory
-from tools.benchmark.site import BenchSite, sealed_pairs, start_times_s, started
+from tools.benchmark.site import BenchSite, Cores, sealed_pairs, start_times_s, started
 from tools.benchmark.subject import Order, Subject, in_turns, subject
 from tools.console import progress, say
 from tools.engines import source_network
@@ -31,8 +30,8 @@ from tools.engines import source_network
 HTTP_ONE, HTTP_MANY = "daemon over HTTP, one client", "daemon over HTTP, saturated"
 PIPELINE_ONE, PIPELINE_MANY = "pipeline in process, one at a time", "pipeline in process, saturated"
 ENGINES_ONE, ENGINES_MANY = "bare engines, one at a time", "bare engines, saturated"
-OPENCV_FULL = ("OpenCV, photo at full size",)
-OPENCV_SMALL = ("OpenCV, detector at 640 px",)
+OPENCV_FULL = "OpenCV, photo at full size"
+OPENCV_SMALL = "OpenCV, detector at 640 px"
 
 OPENCV_WAYS = ("threads inside", "photos side by side", "verifications side by side")
 """How OpenCV uses the cores: each counts where it is best, the last one for throughput only."""
@@ -41,7 +40,9 @@ HALF_LOAD, OVERLOAD = 0.7, 1.5
 """Offered loads, in parts of the saturated rate."""
 
 _SPLIT_KB = 300
-_PARTS_TIMES = 30
+_PARTS_TIMES = 4
+"""Verifications whose engine time is looked at, for each round."""
+
 _REMEDY = "Look at the daemon's journal: run fvctl verify with two of the photos."
 
 
@@ -57,8 +58,7 @@ class Plan:
         over_seconds: of the open loop above it.
         curve: further offered loads, in parts of the saturated rate, over_seconds each.
         starts: how often the start is timed.
-        cores: what everything measured runs on.
-        load_cores: what asks runs on.
+        cores: where it runs.
     """
 
     rounds: int
@@ -68,8 +68,7 @@ class Plan:
     over_seconds: float
     curve: tuple[float, ...]
     starts: int
-    cores: tuple[int, ...]
-    load_cores: tuple[int, ...]
+    cores: Cores
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +98,13 @@ class Contenders:
     """Everything that is measured, running.
 
     Args:
-        daemon: process id of the daemon.
-        asking, pipeline, yardstick: processes.
+        daemon: process id of the daemon, and seconds from its start to ready.
+        processes: who asks it, the pipeline, OpenCV.
         pairs: how many pairs there are.
     """
 
-    def __init__(self, daemon: int, processes: Sequence[Subject], pairs: int) -> None:
-        self.daemon = daemon
+    def __init__(self, daemon: tuple[int, float], processes: Sequence[Subject], pairs: int) -> None:
+        self.daemon, self.ready_s = daemon
         self.asking, self.pipeline, self.yardstick = processes
         self._pairs = pairs
 
@@ -135,14 +134,14 @@ class Contenders:
         }
 
     def _in_process(self, plan: Plan, running: int) -> dict[str, Callable[[], Round]]:
-        cores, seconds = len(plan.cores), plan.round_s
+        cores, seconds = len(plan.cores.measured), plan.round_s
         work: dict[str, tuple[Subject, Order]] = {
             PIPELINE_ONE: (self.pipeline, Order(ours.PIPELINE, 1, 0, seconds)),
             PIPELINE_MANY: (self.pipeline, Order(ours.PIPELINE, running, 0, seconds)),
             ENGINES_ONE: (self.pipeline, Order(ours.ENGINES, 1, 0, seconds)),
             ENGINES_MANY: (self.pipeline, Order(ours.ENGINES, running, 0, seconds)),
         }
-        for (name,), way, apart in (
+        for name, way, apart in (
             (OPENCV_FULL, opencv.FULL, opencv.FULL_APART),
             (OPENCV_SMALL, opencv.SMALL, opencv.SMALL_APART),
         ):
@@ -160,14 +159,14 @@ def contenders(site: BenchSite, pairs: Sequence[Pair], plan: Plan) -> Iterator[C
         DeviceError: one of them does not start.
     """
     settings = site.config.inference
-    with tempfile.TemporaryDirectory(prefix="fvctl-bench-") as folder, started(site) as (daemon, _):
+    with tempfile.TemporaryDirectory(prefix="fvctl-bench-") as folder, started(site) as (daemon, ready_s):
         sealed = sealed_pairs(site, list(pairs))
         with (
-            subject(load.serve, site.port, sealed, plan.load_cores) as asking,
+            subject(load.serve, site.port, sealed, plan.cores.asking) as asking,
             subject(ours.serve, site.path, sealed) as pipeline,
             subject(opencv.serve, *_published(settings, Path(folder)), list(pairs)) as yardstick,
         ):
-            yield Contenders(daemon.pid, (asking, pipeline, yardstick), len(pairs))
+            yield Contenders((daemon.pid, ready_s), (asking, pipeline, yardstick), len(pairs))
 
 
 def _published(settings: Inference, folder: Path) -> list[Path]:
@@ -186,15 +185,14 @@ def measure(site: BenchSite, pairs: Sequence[Pair], plan: Plan) -> Measured:
     Raises:
         DeviceError: something does not start, or the daemon does not compare the photos.
     """
-    os.sched_setaffinity(0, plan.cores)
-    ready_s = start_times_s(site, plan.starts)
+    ready_s = start_times_s(site, plan.starts - 1)
     split = min(range(len(pairs)), key=lambda place: abs(pairs[place].kilobytes - _SPLIT_KB))
     with contenders(site, pairs, plan) as running:
         rounds = _rounds(running.turns(plan, site.config.admission.running), plan)
-        parts = [running.pipeline.ask(split) for _ in range(_PARTS_TIMES)]
+        parts = [running.pipeline.ask(split) for _ in range(_PARTS_TIMES * plan.rounds)]
         opened = _opened(running, plan, mean_rate(rounds[HTTP_MANY]))
         memory, opencv_memory = tree_memory(running.daemon), tree_memory(running.yardstick.pid)
-    return Measured(rounds, opened, parts, split, ready_s, memory, opencv_memory)
+    return Measured(rounds, opened, parts, split, [*ready_s, running.ready_s], memory, opencv_memory)
 
 
 def _rounds(turns: Mapping[str, Callable[[], Round]], plan: Plan) -> dict[str, list[Round]]:

@@ -117,7 +117,25 @@ def sealed_pairs(site: BenchSite, pairs: list[Pair]) -> list[Sealed]:
     return [(seal(pair.first), seal(pair.second)) for pair in pairs]
 
 
-def usable_cores(wanted: int) -> tuple[list[int], list[int]]:
-    """The cores that everything measured runs on, and those for who asks: the others, where there are any."""
-    allowed = sorted(os.sched_getaffinity(0))
-    return allowed[:wanted], allowed[wanted:] or allowed
+class Cores(NamedTuple):
+    """Where things run.
+
+    Attributes:
+        measured: everything that is measured.
+        asking: who asks: the other cores where there are any, else the same.
+    """
+
+    measured: tuple[int, ...]
+    asking: tuple[int, ...]
+
+
+@contextmanager
+def on_cores(wanted: int) -> Iterator[Cores]:
+    """Keep this process, and what it starts, to so many cores for the length of the block."""
+    allowed = os.sched_getaffinity(0)
+    cores = tuple(sorted(allowed))
+    os.sched_setaffinity(0, cores[:wanted])
+    try:
+        yield Cores(cores[:wanted], cores[wanted:] or cores)
+    finally:
+        os.sched_setaffinity(0, allowed)
