@@ -143,7 +143,7 @@ def _open_row(part: float, found: Round) -> Row:
         if found.refused
         else "",
         "failed": failed,
-        "asking, of a core": f"{found.load_cpu_s / found.length_s:.0%}",
+        "asking, of a core": f"{found.load_cpu_s / found.length_s:.0%}" if found.done else "",
     }
 
 
