@@ -25,7 +25,7 @@ import numpy as np
 from daemon.config import load_config
 from tools.benchmark import cost, flatness
 from tools.benchmark.figures import mean_rate
-from tools.benchmark.machine import machine_facts
+from tools.benchmark.machine import Others, machine_facts
 from tools.benchmark.photos import Pair, about, folder_pairs, sized_pairs
 from tools.benchmark.plot import write_plot
 from tools.benchmark.race import HALF_LOAD, HTTP_MANY, OVERLOAD, Plan, measure
@@ -63,8 +63,9 @@ def _race(args: argparse.Namespace, _config: object) -> int:
     facts = machine_facts(load_config(args.config).inference, args.cores)
     pairs, said = _pairs(args)
     with on_cores(args.cores) as cores, bench_site(args.config) as site:
-        plan = _plan(args, cores)
+        plan, others = _plan(args, cores), Others()
         measured = measure(site, pairs, plan)
+        said |= {"others meanwhile": f"{others.share():.0%} of the cores"}
     if args.plot:
         write_plot(args.plot, measured.opened, mean_rate(measured.rounds[HTTP_MANY]))
     run = f"{plan.rounds} rounds of {plan.round_s:g} s each after one to warm up, {plan.clients} clients to saturate"

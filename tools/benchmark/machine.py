@@ -9,12 +9,16 @@ from pathlib import Path
 
 from daemon import __version__
 from daemon.config import Inference
+from tools.benchmark.processes import tree_cpu_s
 from tools.console import say
 
 _PACKAGES = ("onnxruntime", "opencv-python-headless", "numpy", "pillow", "gunicorn", "falcon", "cryptography")
 
 _BUSY = 0.3
 """Runnable processes before the start above which figures are not to be trusted."""
+
+_IDLE, _WAITING, _COUNTED = 3, 4, 8
+"""Fields of a core's line in /proc/stat: idle, waiting for a disk, and how many there are before those of guests."""
 
 
 def machine_facts(settings: Inference, cores: int) -> dict[str, object]:
@@ -38,3 +42,28 @@ def _processor() -> str:
     lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     fields = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     return fields.get("model name") or f"{platform.machine()}, part {fields.get('CPU part', 'unknown')}"
+
+
+class Others:
+    """What everybody else on the machine takes of the cores, from when this was made."""
+
+    def __init__(self) -> None:
+        self._cores = sorted(os.sched_getaffinity(0))
+        self._began = self._seconds()
+
+    def share(self) -> float:
+        """Their processor time, over all there was; also what the machine below took for others."""
+        busy_s, all_s, own_s = (now - then for now, then in zip(self._seconds(), self._began, strict=True))
+        return max(0.0, busy_s - own_s) / all_s if all_s else 0.0
+
+    def _seconds(self) -> tuple[float, float, float]:
+        """Busy and all seconds of the cores, and those of this process and what it started. Source: proc(5)."""
+        busy = whole = 0
+        per_second = os.sysconf("SC_CLK_TCK")
+        for line in Path("/proc/stat").read_text("utf-8").splitlines():
+            name, *fields = line.split()
+            if name[:3] == "cpu" and name[3:].isdigit() and int(name[3:]) in self._cores:
+                ticks = list(map(int, fields[:_COUNTED]))
+                whole += sum(ticks)
+                busy += sum(ticks) - ticks[_IDLE] - ticks[_WAITING]
+        return busy / per_second, whole / per_second, tree_cpu_s(os.getpid())
