@@ -6,21 +6,22 @@ batches of one photo one after the other, both photos at the same time, as the p
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import cv2
 
 from daemon.api.intake import FIRST_PHOTO, SECOND_PHOTO
-from daemon.app import Networks, load_networks, make_opener, make_stages, watched_ring
+from daemon.app import load_networks, make_opener, make_stages, watched_ring
 from daemon.audit import Stopwatch
 from daemon.config import Config, load_config
-from daemon.inference import OnnxNetwork
+from daemon.face.network import Network
 from daemon.pipeline import Pipeline
 from daemon.pool import started_pool
 from daemon.records import Floats, SealedPhoto, Sender, VerificationRequest
@@ -50,12 +51,12 @@ class Run(NamedTuple):
 class Overheard:
     """A network that keeps what it is asked; everything else is the network's own."""
 
-    def __init__(self, network: OnnxNetwork) -> None:
+    def __init__(self, network: Network) -> None:
         self._network = network
         self._runs: list[Run] = []
 
     def run(self, batch: Floats) -> Mapping[str, Floats]:
-        """See `OnnxNetwork.run`."""
+        """See `Network`."""
         began_s = time.perf_counter()
         outputs = self._network.run(batch)
         self._runs.append(Run(threading.get_ident(), batch, (time.perf_counter() - began_s) * 1000))
@@ -84,11 +85,10 @@ class Ours:
         threads = config.admission.running
         self._pipeline = Pipeline(make_stages(config, self._networks, opener), started_pool(threads, "photo-two"))
         self._overheard = [Overheard(network) for network in (self._networks.detection, self._networks.recognition)]
-        # What is overheard keeps one list for all: it serves one request at a time.
-        self._watched = Pipeline(
-            make_stages(config, Networks(*cast("list[OnnxNetwork]", self._overheard)), opener),
-            started_pool(1, "watched"),
-        )
+        as_loaded: list[Any] = self._overheard
+        overheard = dataclasses.replace(self._networks, detection=as_loaded[0], recognition=as_loaded[1])
+        # One pool thread, one request at a time: what is overheard of two would be in one list.
+        self._watched = Pipeline(make_stages(config, overheard, opener), started_pool(1, "watched"))
         self._requests = [_request(pair) for pair in sealed]
         self._second = ThreadPoolExecutor(threads)
         self._recorded = [self._record(request) for request in self._requests]
