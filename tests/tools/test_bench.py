@@ -35,27 +35,23 @@ def test_whole_run_measures_every_contender_and_every_promise(
     plot = tmp_path / "load.svg"
     assert main([*_few(few, site), "--plot", str(plot)]) == 0
     found = json.loads(capsys.readouterr().out)
-    contenders = found["Contenders, in turns"]
-    assert [row["contender"].partition(",")[0] for row in contenders].count("OpenCV") == 6
-    assert all(float(row["per second"]) > 0 and float(row["p99 ms"]) >= float(row["p50 ms"]) for row in contenders)
-    assert all(float(row["processor ms each"]) > 0 for row in contenders)
-    ratios = " ".join(row["figure"] for row in found["Ratios, with 95 % intervals"])
-    assert OPENCV_FULL in ratios
-    assert OPENCV_SMALL in ratios
-    offered = found["Open loop, arrivals at random, latency from when each was due"]
-    assert [row["offered"] for row in offered] == ["30%", "50%", "70%", "85%", "100%", "120%", "150%"]
-    assert {row["failed"] for row in offered} == {0}
+    by_title = {title.partition(":")[0].partition(";")[0]: rows for title, rows in found.items()}
+    contenders = by_title["Contenders in turns"]
+    assert [row["contender"].partition(" ")[0] for row in contenders].count("OpenCV") == 6
+    assert all(row["per s"] > 0 and row["p99"] >= row["p50"] > 0 and row["processor ms"] > 0 for row in contenders)
+    figures = {row["figure"]: row["measured"] for row in by_title["Figures"]}
+    assert {OPENCV_FULL, OPENCV_SMALL} <= {name.partition(" / ")[2].partition(",")[0] for name in figures}
+    assert figures["start to ready, median of seconds"] > 0
+    assert [row["offered"] for row in by_title["Open loop"]] == ["30%", "50%", "70%", "85%", "100%", "120%", "150%"]
+    assert {row["failed"] for row in by_title["Open loop"]} == {0}
     assert plot.read_text().startswith("<?xml")
 
 
 def test_cost_is_of_every_size_with_every_number_of_clients(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(_few("bench cost --sizes 40 60 --clients 1 2 --seconds 0.01", site)) == 0
+    assert main(_few("bench cost --sizes 40 --clients 1 2 --seconds 0.01", site)) == 0
     found = json.loads(capsys.readouterr().out)
     rates = found["Verifications per second by photo kB and clients; in brackets, refused"]
-    assert [(row["kB"], float(row["1"]) > 0, float(row["2"]) > 0) for row in rates] == [
-        (40, True, True),
-        (60, True, True),
-    ]
+    assert [(row["kB"], float(row["1"]) > 0, float(row["2"]) > 0) for row in rates] == [(40, True, True)]
 
 
 def test_memory_is_looked_at_after_the_last_request(site: Site, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from tools.benchmark.photos import longer_side_px, sized_pairs
 from tools.benchmark.processes import tree_cpu_s
 from tools.benchmark.site import BenchSite, Cores, sealed_pairs, started
 from tools.benchmark.subject import subject
-from tools.benchmark.tables import Row, Table
+from tools.benchmark.tables import Row, Table, shown
 from tools.console import progress
 
 SIZES_KB = (50, 100, 200, 300, 600, 1000, 2000, 3500, 5000)
@@ -93,7 +93,12 @@ def cost_tables(cells: Sequence[Cell]) -> list[Table]:
         if cell.clients == fewest
     ]
     by_clients = [
-        {"clients": cell.clients, **_row(cell), "p99": _ms(percentile(cell.found.latencies_ms, 0.99)), **_refused(cell)}
+        {
+            "clients": cell.clients,
+            **_row(cell),
+            "p99": shown(percentile(cell.found.latencies_ms, 0.99)),
+            **_refused(cell),
+        }
         for cell in cells
         if cell.size_kb == shown_kb
     ]
@@ -108,11 +113,11 @@ def _row(cell: Cell) -> Row:
     steps = part_medians_ms([cell.found])
     whole_ms = percentile(cell.found.latencies_ms, 0.5)
     return {
-        "per s": f"{_rate(cell.found):.1f}",
-        "whole": _ms(whole_ms),
-        **{name: _ms(steps.get(name, float("nan"))) for name in _SHOWN},
-        _WAITING: _ms(whole_ms - sum(steps.values())),
-        "processor": _ms(cpu_ms([cell.found])),
+        "per s": shown(_rate(cell.found)),
+        "whole": shown(whole_ms),
+        **{name: shown(steps.get(name, float("nan"))) for name in _SHOWN},
+        _WAITING: shown(whole_ms - sum(steps.values())),
+        "processor": shown(cpu_ms([cell.found])),
     }
 
 
@@ -130,10 +135,6 @@ def _rates(cells: Sequence[Cell]) -> list[Row]:
     rows: dict[int, Row] = {}
     for cell in cells:
         refused = len(cell.found.done) - len(cell.found.answered)
-        rate = f"{_rate(cell.found):.1f}" + (f" ({refused})" if refused else "")
+        rate = f"{shown(_rate(cell.found))}" + (f" ({refused})" if refused else "")
         rows.setdefault(cell.size_kb, {"kB": cell.size_kb})[str(cell.clients)] = rate
     return list(rows.values())
-
-
-def _ms(value: float) -> str:
-    return f"{value:.1f}" if value < 100 else f"{value:.0f}"

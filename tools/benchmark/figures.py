@@ -111,6 +111,11 @@ def cpu_ms(rounds: Sequence[Round]) -> float:
     return 1000 * sum(one.cpu_s for one in rounds) / max(1, sum(len(one.answered) for one in rounds))
 
 
+def load_cpu_ms(rounds: Sequence[Round]) -> float:
+    """Milliseconds of processor time of who asks, for one verification."""
+    return 1000 * sum(one.load_cpu_s for one in rounds) / max(1, sum(len(one.answered) for one in rounds))
+
+
 def percentile(values: Doubles, share: float) -> float:
     """The smallest value that at least `share` of all values do not exceed; NaN of none.
 
@@ -132,9 +137,6 @@ class Ratio(NamedTuple):
     value: float
     low: float
     high: float
-
-    def __str__(self) -> str:
-        return f"{self.value:.2f} ({self.low:.2f} to {self.high:.2f})"
 
 
 Rounds = Sequence[Round]

@@ -86,16 +86,16 @@ def memory_tables(samples: Sequence[Sample]) -> list[Table]:
     rows = [
         {
             "requests": sample.requests,
-            "PSS of all MB": "" if sample.memory.pss_mb is None else f"{sample.memory.pss_mb:.1f}",
-            "RSS of largest MB": f"{sample.memory.rss_mb:.1f}",
+            "PSS of all MB": None if sample.memory.pss_mb is None else round(sample.memory.pss_mb, 1),
+            "RSS of largest MB": round(sample.memory.rss_mb, 1),
         }
         for sample in sorted(shown)
     ]
     grew = {
         "from": first.requests,
         "to": last.requests,
-        "growth": f"{grown:+.2%}",
-        "promised": f"below {GROWTH_MAX:.0%}",
-        "most MB": f"{max(sample.mb for sample in samples):.1f}",
+        "growth": f"{grown:+.1%}",
+        "promised": f"at most {GROWTH_MAX:.0%}",
+        "most MB": round(max(sample.mb for sample in samples), 1),
     }
     return [Table("Memory by requests", rows), Table("Growth", [grew])]

@@ -20,7 +20,6 @@ from urllib.parse import urlencode
 from daemon.api.intake import FIRST_PHOTO, SECOND_PHOTO
 from daemon.api.verification import PATH
 from tools.benchmark.figures import Done, Round
-from tools.benchmark.ours import Sealed
 from tools.benchmark.processes import tree_cpu_s
 from tools.benchmark.subject import obey
 
@@ -30,6 +29,9 @@ _IDLE_MAX_S = 2.0
 
 _ENOUGH = 65536
 _OK, _LOST = 200, 0
+
+Sealed = tuple[str, str]
+"""Both photos of a pair as a terminal sends them."""
 
 
 class Closed(NamedTuple):

@@ -26,6 +26,7 @@ from daemon.pipeline import Pipeline
 from daemon.pool import started_pool
 from daemon.records import Floats, SealedPhoto, Sender, VerificationRequest
 from tools.benchmark.figures import Round
+from tools.benchmark.load import Sealed
 from tools.benchmark.subject import Order, Work, obey, run_round
 
 PIPELINE, ENGINES = "pipeline", "engines"
@@ -35,9 +36,6 @@ ENGINE_PART = "engine in "
 """Before a step's name: of its time, what the engine took."""
 
 _SENDER = Sender("bench", legacy=False)
-
-Sealed = tuple[str, str]
-"""Both photos of a pair as a terminal sends them."""
 
 
 class Run(NamedTuple):

@@ -27,13 +27,13 @@ from tools.benchmark.subject import Order, Subject, in_turns, subject
 from tools.console import progress, say
 from tools.engines import source_network
 
-HTTP_ONE, HTTP_MANY = "daemon over HTTP, one client", "daemon over HTTP, saturated"
+HTTP_ONE, HTTP_MANY = "daemon, one client", "daemon, saturated"
 PIPELINE_ONE, PIPELINE_MANY = "pipeline in process, one at a time", "pipeline in process, saturated"
 ENGINES_ONE, ENGINES_MANY = "bare engines, one at a time", "bare engines, saturated"
-OPENCV_FULL = "OpenCV, photo at full size"
-OPENCV_SMALL = "OpenCV, detector at 640 px"
+OPENCV_FULL = "OpenCV full size"
+OPENCV_SMALL = "OpenCV 640 px"
 
-OPENCV_WAYS = ("threads inside", "photos side by side", "verifications side by side")
+OPENCV_WAYS = ("own threads", "photos at once", "pairs at once")
 """How OpenCV uses the cores: each counts where it is best, the last one for throughput only."""
 
 HALF_LOAD, OVERLOAD = 0.7, 1.5

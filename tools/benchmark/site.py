@@ -20,7 +20,7 @@ import yaml
 
 from daemon.config import Config, load_config
 from tools.asking import Daemon
-from tools.benchmark.ours import Sealed
+from tools.benchmark.load import Sealed
 from tools.benchmark.photos import Pair
 from tools.demonstration import ensure_keys, serving
 from tools.sealing import jwe_sealer

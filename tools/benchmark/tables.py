@@ -1,7 +1,11 @@
-"""What a run found, as tables: what was measured, its ratios to OpenCV, and where a request's time goes."""
+"""What a run found, as tables: what was measured, its ratios to OpenCV, and where a request's time goes.
+
+Rows hold numbers, so that JSON has them; text and Markdown show them as they are.
+"""
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -11,7 +15,9 @@ import numpy as np
 from tools.benchmark.figures import (
     Ratio,
     Round,
+    Rounds,
     cpu_ms,
+    load_cpu_ms,
     mean_rate,
     median_ms,
     part_medians_ms,
@@ -36,6 +42,8 @@ from tools.console import show, show_rows
 
 Row = dict[str, Any]
 
+_HUNDRED = 100
+
 
 class Table(NamedTuple):
     """A title and rows of the same fields."""
@@ -44,7 +52,14 @@ class Table(NamedTuple):
     rows: Sequence[Row]
 
 
-def best_opencv(rounds: Mapping[str, Sequence[Round]], name: str, quantity: Callable[[Sequence[Round]], float]) -> str:
+def shown(value: float) -> float | None:
+    """Three digits or so, as far as they say anything; None of no number, which JSON does not have."""
+    if math.isnan(value):
+        return None
+    return round(value) if abs(value) >= _HUNDRED else round(value, 1)
+
+
+def best_opencv(rounds: Mapping[str, Rounds], name: str, quantity: Callable[[Rounds], float]) -> str:
     """The way of OpenCV that does best: most verifications per second, or the shortest median."""
     ways = [f"{name}, {way}" for way in OPENCV_WAYS]
     if quantity is mean_rate:
@@ -57,55 +72,82 @@ def speed_table(measured: Measured) -> Table:
     rows = [
         {
             "contender": name,
-            "per second": f"{mean_rate(rounds):.1f}",
+            "per s": shown(mean_rate(rounds)),
             **_percentiles(rounds),
-            "processor ms each": f"{cpu_ms(rounds):.0f}",
+            "processor ms": shown(cpu_ms(rounds)),
+            "asking ms": shown(load_cpu_ms(rounds)) if name in (HTTP_ONE, HTTP_MANY) else "",
         }
         for name, rounds in measured.rounds.items()
     ]
-    return Table("Contenders, in turns", rows)
+    return Table("Contenders in turns; milliseconds of latency, and of processor time for one verification", rows)
 
 
-def _percentiles(rounds: Sequence[Round]) -> Row:
+def _percentiles(rounds: Rounds) -> Row:
     latencies_ms = pooled_ms(rounds)
-    return {f"p{share * 100:.0f} ms": f"{percentile(latencies_ms, share):.1f}" for share in (0.5, 0.95, 0.99)}
+    return {f"p{share * 100:.0f}": shown(percentile(latencies_ms, share)) for share in (0.5, 0.95, 0.99)}
 
 
-def ratio_table(measured: Measured, draw: np.random.Generator) -> Table:
-    """Each figure that was promised, and what is promised."""
-    return Table("Ratios, with 95 % intervals", [*_against_opencv(measured, draw), *_shares(measured, draw)])
+class Promise(NamedTuple):
+    """What a figure must be.
+
+    Attributes:
+        most: whether it may not be above the bound; else not below it.
+        bound: inclusive.
+    """
+
+    most: bool
+    bound: float
+
+    def kept_by(self, value: float) -> bool:
+        """Whether a figure is as promised."""
+        return value <= self.bound if self.most else value >= self.bound
+
+    def __str__(self) -> str:
+        return f"at {'most' if self.most else 'least'} {self.bound:g}"
 
 
-def _against_opencv(measured: Measured, draw: np.random.Generator) -> list[Row]:
-    rounds, rows = measured.rounds, []
-    for name, least, most in ((OPENCV_FULL, "at least 3", "at most 0.4"), (OPENCV_SMALL, "", "")):
-        best = best_opencv(rounds, name, mean_rate)
-        rate = ratio(mean_rate, rounds[HTTP_MANY], rounds[best], draw)
-        rows.append(_row(f"verifications per second over HTTP, saturated / {best}", rate, least))
-        best = best_opencv(rounds, name, median_ms)
-        rows.append(
-            _row(
-                f"one client's median over HTTP / {best}", ratio(median_ms, rounds[HTTP_ONE], rounds[best], draw), most
-            )
-        )
-        best = best_opencv(rounds, name, mean_rate)
-        rows.append(
-            _row(f"processor time over HTTP, saturated / {best}", ratio(cpu_ms, rounds[HTTP_MANY], rounds[best], draw))
-        )
-    return rows
+def _figure(name: str, value: float, promise: Promise | None = None, interval: Ratio | None = None) -> Row:
+    return {
+        "figure": name,
+        "measured": round(value, 2) if abs(value) < _HUNDRED else round(value),
+        "95 % interval": f"{interval.low:.2f} to {interval.high:.2f}" if interval else "",
+        "promised": str(promise) if promise else "",
+        "kept": ("yes" if promise.kept_by(value) else "no") if promise else "",
+    }
 
 
-def _shares(measured: Measured, draw: np.random.Generator) -> list[Row]:
+def figure_table(measured: Measured) -> Table:
+    """Each figure that is promised, and those that say why."""
+    draw = np.random.default_rng()
+    full = _against(measured, OPENCV_FULL, draw, (Promise(False, 3), Promise(True, 0.4)))
+    small = _against(measured, OPENCV_SMALL, draw, (None, None))
+    return Table("Figures", [*full, *small, *_besides_engines(measured, draw), *_loads(measured), *_device(measured)])
+
+
+def _against(
+    measured: Measured, name: str, draw: np.random.Generator, promises: tuple[Promise | None, Promise | None]
+) -> list[Row]:
+    rounds = measured.rounds
+    quickest, most = best_opencv(rounds, name, median_ms), best_opencv(rounds, name, mean_rate)
+    rate = ratio(mean_rate, rounds[HTTP_MANY], rounds[most], draw)
+    median = ratio(median_ms, rounds[HTTP_ONE], rounds[quickest], draw)
+    work = ratio(cpu_ms, rounds[HTTP_MANY], rounds[most], draw)
+    return [
+        _figure(f"verifications per second, saturated / {most}", rate.value, promises[0], rate),
+        _figure(f"one client's median / {quickest}", median.value, promises[1], median),
+        _figure(f"processor time, saturated / {most}", work.value, None, work),
+    ]
+
+
+def _besides_engines(measured: Measured, draw: np.random.Generator) -> list[Row]:
+    """What is not engine: form, base64, decryption, decoding, alignment, JSON, and waiting for each other."""
     rounds, pair = measured.rounds, measured.split_pair
     one, engines = ([_only(each, pair) for each in rounds[name]] for name in (HTTP_ONE, ENGINES_ONE))
-    alone = ratio(median_ms, engines, one, draw)
-    # The bare engines do more per second: by so much the rest holds up the daemon when all cores are busy.
-    busy = ratio(mean_rate, rounds[HTTP_MANY], rounds[ENGINES_MANY], draw)
-    work = ratio(cpu_ms, rounds[ENGINES_MANY], rounds[HTTP_MANY], draw)
+    alone = _rest(ratio(median_ms, engines, one, draw))
+    work = _rest(ratio(cpu_ms, rounds[ENGINES_MANY], rounds[HTTP_MANY], draw))
     return [
-        _row("not engine, of one client's median, pair nearest 300 kB", _rest(alone), "at most 0.35"),
-        _row("not engine, of the time at saturation", _rest(busy)),
-        _row("not engine, of processor time at saturation", _rest(work)),
+        _figure("not engine, of one client's median, photos of 300 kB", alone.value, Promise(True, 0.35), alone),
+        _figure("not engine, of processor time, saturated", work.value, None, work),
     ]
 
 
@@ -117,57 +159,51 @@ def _only(found: Round, pair: int) -> Round:
     return found._replace(done=[one for one in found.done if one.pair == pair])
 
 
-def _row(what: str, value: object, wanted: str = "") -> Row:
-    return {"figure": what, "measured": str(value), "promised": wanted}
+def _loads(measured: Measured) -> list[Row]:
+    below, above = measured.opened[HALF_LOAD], measured.opened[OVERLOAD]
+    p99 = percentile(below.latencies_ms, 0.99) / median_ms(measured.rounds[HTTP_ONE])
+    failed = len(below.done) - len(below.answered)
+    kept_up = above.throughput / mean_rate(measured.rounds[HTTP_MANY])
+    return [
+        _figure(f"p99 at {HALF_LOAD:.0%} of saturation / one client's median", p99, Promise(True, 3)),
+        _figure(f"not answered at {HALF_LOAD:.0%} of saturation", failed, Promise(True, 0)),
+        _figure(f"verifications per second at {OVERLOAD:.0%} / saturated", kept_up),
+    ]
+
+
+def _device(measured: Measured) -> list[Row]:
+    memory, mb = measured.memory, measured.memory.rss_mb
+    shared = (
+        [] if memory.pss_mb is None else [_figure("memory of all processes, MB", memory.pss_mb, Promise(True, 500))]
+    )
+    return [
+        _figure("start to ready, median of seconds", float(np.median(measured.ready_s)), Promise(True, 3)),
+        *shared,
+        _figure("memory of the worker, MB", mb, None if shared else Promise(True, 500)),
+        _figure("memory of the worker / OpenCV's process", mb / measured.opencv_memory.rss_mb),
+    ]
 
 
 def open_table(measured: Measured) -> Table:
     """The daemon under loads of its own: what was answered, refused and lost."""
-    return Table(
-        "Open loop, arrivals at random, latency from when each was due",
-        [_open_row(part, found) for part, found in measured.opened.items()],
-    )
+    rows = [_open_row(part, found) for part, found in measured.opened.items()]
+    return Table("Open loop: arrivals at random, milliseconds from when each was due", rows)
 
 
 def _open_row(part: float, found: Round) -> Row:
     refusals_ms = np.array([one.latency_ms for one in found.refused], np.float64)
-    failed = len(found.done) - len(found.answered) - len(found.refused)
     return {
         "offered": f"{part:.0%}",
         "requests": len(found.done),
-        "answered /s": f"{found.throughput:.1f}",
+        "answered per s": shown(found.throughput),
         **_percentiles([found]),
-        "most ms": f"{percentile(found.latencies_ms, 1):.0f}",
+        "most": shown(percentile(found.latencies_ms, 1)),
         "refused": len(found.refused),
-        "in ms (p50, p99)": f"{percentile(refusals_ms, 0.5):.0f}, {percentile(refusals_ms, 0.99):.0f}"
-        if found.refused
-        else "",
-        "failed": failed,
-        "asking, of a core": f"{found.load_cpu_s / found.length_s:.0%}" if found.done else "",
+        "refused after p50": shown(percentile(refusals_ms, 0.5)),
+        "p99 of it": shown(percentile(refusals_ms, 0.99)),
+        "failed": len(found.done) - len(found.answered) - len(found.refused),
+        "asking, of a core": f"{found.load_cpu_s / found.length_s:.1%}" if found.done else None,
     }
-
-
-def promise_table(measured: Measured) -> Table:
-    """What is promised of loads, start and memory."""
-    below, above = measured.opened[HALF_LOAD], measured.opened[OVERLOAD]
-    one_ms, saturated = median_ms(measured.rounds[HTTP_ONE]), mean_rate(measured.rounds[HTTP_MANY])
-    p99_ms, memory = percentile(below.latencies_ms, 0.99), measured.memory
-    failed = len(below.done) - len(below.answered)
-    pss = "not readable by this account" if memory.pss_mb is None else f"{memory.pss_mb:.0f} MB"
-    return Table(
-        "Loads, start, memory",
-        [
-            _row(f"p99 at {HALF_LOAD:.0%} of saturation / one client's median", f"{p99_ms / one_ms:.2f}", "at most 3"),
-            _row(f"failures at {HALF_LOAD:.0%} of saturation", f"{failed} of {len(below.done)}", "0"),
-            _row(
-                f"answered per second at {OVERLOAD:.0%} / saturated", f"{above.throughput / saturated:.2f}", "about 1"
-            ),
-            _row("start to ready, median", f"{np.median(measured.ready_s):.2f} s", "at most 3 s"),
-            _row("resident memory (PSS) of all processes", pss, "at most 500 MB"),
-            _row("resident memory (RSS) of the largest process", f"{memory.rss_mb:.0f} MB", ""),
-            _row("the latter / OpenCV's process", f"{memory.rss_mb / measured.opencv_memory.rss_mb:.2f}", ""),
-        ],
-    )
 
 
 def step_table(measured: Measured) -> Table:
@@ -178,33 +214,22 @@ def step_table(measured: Measured) -> Table:
     one = [_only(found, measured.split_pair) for found in measured.rounds[HTTP_ONE]]
     steps, whole_ms = part_medians_ms(one), median_ms(one)
     inside = {name: float(np.median([parts[name] for parts in measured.parts])) for name in measured.parts[0]}
-    rest_ms = whole_ms - sum(steps.values())
-    rows = [_step_row(name, took_ms, whole_ms, inside.get(ENGINE_PART + name, 0.0)) for name, took_ms in steps.items()]
-    engines_ms = sum(took_ms for name, took_ms in inside.items() if name.startswith(ENGINE_PART))
-    rows.append(_step_row("rest: HTTP, form, waiting", rest_ms, whole_ms, 0.0))
-    rows.append(_step_row("whole", whole_ms, whole_ms, engines_ms))
-    return Table("Steps of one client's verification, pair nearest 300 kB", rows)
-
-
-def _step_row(name: str, took_ms: float, whole_ms: float, engine_ms: float) -> Row:
-    return {
-        "step": name,
-        "ms": f"{took_ms:.1f}",
-        "share": f"{took_ms / whole_ms:.0%}",
-        "of it engine ms": f"{engine_ms:.1f}" if engine_ms else "",
+    engines = {name: took_ms for name, took_ms in inside.items() if name.startswith(ENGINE_PART)}
+    times = {
+        **{name: (took_ms, engines.get(ENGINE_PART + name, 0.0)) for name, took_ms in steps.items()},
+        "rest: HTTP, form, answer": (whole_ms - sum(steps.values()), 0.0),
+        "whole": (whole_ms, sum(engines.values())),
     }
+    rows = [
+        {"step": name, "ms": shown(took_ms), "share": f"{took_ms / whole_ms:.0%}", "of it engine": shown(engine_ms)}
+        for name, (took_ms, engine_ms) in times.items()
+    ]
+    return Table("Steps of one client's verification, medians, photos of 300 kB", rows)
 
 
 def all_tables(measured: Measured) -> list[Table]:
     """Everything, in the order in which it is read."""
-    draw = np.random.default_rng()
-    return [
-        speed_table(measured),
-        ratio_table(measured, draw),
-        promise_table(measured),
-        step_table(measured),
-        open_table(measured),
-    ]
+    return [figure_table(measured), step_table(measured), speed_table(measured), open_table(measured)]
 
 
 def show_tables(facts: Row, tables: Sequence[Table], as_json: bool, as_markdown: bool) -> None:
@@ -213,16 +238,20 @@ def show_tables(facts: Row, tables: Sequence[Table], as_json: bool, as_markdown:
         show({**facts, **{table.title: table.rows for table in tables}}, as_json=True)
     elif as_markdown:
         sys.stdout.write("\n".join(f"- {name}: {value}" for name, value in facts.items()) + "\n")
-        sys.stdout.write("".join(f"\n**{table.title}**\n\n{markdown(table.rows)}" for table in tables))
+        sys.stdout.write("".join(f"\n{table.title}:\n\n{markdown(table.rows)}" for table in tables))
     else:
         show(facts, as_json=False)
         for table in tables:
-            sys.stdout.write(f"\n{table.title}\n")
-            show_rows(table.rows, as_json=False)
+            sys.stdout.write(f"\n{table.title}:\n")
+            show_rows([{name: _text(value) for name, value in row.items()} for row in table.rows], as_json=False)
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
 
 
 def markdown(rows: Sequence[Row]) -> str:
     """A table in Markdown."""
     names = list(rows[0])
-    lines = [names, ["---"] * len(names), *([str(row[name]) for name in names] for row in rows)]
+    lines = [names, ["---"] * len(names), *([_text(row[name]) for name in names] for row in rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)

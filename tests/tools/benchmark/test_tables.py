@@ -10,7 +10,7 @@ from tools.benchmark import cost, flatness
 from tools.benchmark.figures import Done, Round, mean_rate, median_ms
 from tools.benchmark.processes import Memory
 from tools.benchmark.race import HTTP_ONE, OPENCV_FULL, OPENCV_WAYS, Measured
-from tools.benchmark.tables import Table, best_opencv, markdown, show_tables, step_table
+from tools.benchmark.tables import Promise, Table, best_opencv, markdown, show_tables, step_table
 
 
 def _round(took_s: float, clients: int, parts_ms: dict[str, float] | None = None) -> Round:
@@ -32,12 +32,18 @@ def _measured() -> Measured:
     return Measured(rounds, {}, [inside], 0, [1.0], Memory(None, 1.0), Memory(None, 1.0))
 
 
+@pytest.mark.parametrize(("promise", "kept"), [(Promise(True, 0.4), "no"), (Promise(True, 0.5), "yes")])
+def test_promise_is_kept_at_its_bound(promise: Promise, kept: str) -> None:
+    assert promise.kept_by(0.5) == (kept == "yes")
+    assert Promise(False, promise.bound).kept_by(0.4) == (kept == "no")
+
+
 def test_steps_and_the_rest_are_the_whole() -> None:
     rows = {row["step"]: row for row in step_table(_measured()).rows}
-    assert rows["rest: HTTP, form, waiting"]["ms"] == "9.0"
-    assert rows["whole"] == {"step": "whole", "ms": "100.0", "share": "100%", "of it engine ms": "59.0"}
+    assert rows["rest: HTTP, form, answer"]["ms"] == 9
+    assert rows["whole"] == {"step": "whole", "ms": 100, "share": "100%", "of it engine": 59}
     assert rows["decode"]["share"] == "20%"
-    assert rows["detect"]["of it engine ms"] == "30.0"
+    assert rows["detect"]["of it engine"] == 30
 
 
 def test_markdown_has_a_line_for_each_row() -> None:
@@ -49,7 +55,7 @@ def test_json_has_the_fields_of_the_text(capsys: pytest.CaptureFixture[str]) -> 
     show_tables({"cores": "2 of 2"}, [table], as_json=True, as_markdown=False)
     assert json.loads(capsys.readouterr().out) == {"cores": "2 of 2", "Steps": [{"step": "open", "ms": "1.0"}]}
     show_tables({"cores": "2 of 2"}, [table], as_json=False, as_markdown=True)
-    assert capsys.readouterr().out == "- cores: 2 of 2\n\n**Steps**\n\n| step | ms |\n| --- | --- |\n| open | 1.0 |\n"
+    assert capsys.readouterr().out == "- cores: 2 of 2\n\nSteps:\n\n| step | ms |\n| --- | --- |\n| open | 1.0 |\n"
 
 
 def test_cost_says_how_many_were_refused() -> None:
@@ -67,4 +73,4 @@ def test_growth_counts_from_the_two_thousandth_request() -> None:
     first, last, grown = flatness.growth(samples)
     assert (first.requests, last.requests) == (2100, 20_000)
     assert grown == pytest.approx(0.005)
-    assert flatness.memory_tables(samples)[1].rows[0]["most MB"] == "500.0"
+    assert flatness.memory_tables(samples)[1].rows[0]["most MB"] == 500
