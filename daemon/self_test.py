@@ -10,7 +10,6 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from daemon.errors import EngineRefused, RequestError
@@ -117,8 +116,3 @@ def prove(scores: Scores, photos: KnownPhotos) -> KnownScores:
     if not found.right:
         raise EngineRefused(f"the known photos get wrong scores: {found}", _REMEDY)
     return found
-
-
-def photo_file(pixels: Pixels) -> bytes:
-    """A photo as a terminal has it: PNG."""
-    return cv2.imencode(".png", pixels.rgb[..., ::-1])[1].tobytes()

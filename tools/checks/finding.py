@@ -22,7 +22,7 @@ SOON = timedelta(days=30)
 WITHIN_S = 6.0
 """A check that looks at files and asks who is on this machine takes a second on the slowest device."""
 
-AS_ROOT = "Ask as root: sudo fvctl doctor"
+AS_ROOT = "Run it again as root, with sudo."
 
 
 class Status(str, Enum):
