@@ -13,7 +13,7 @@ from daemon.errors import ConfigurationRefused
 from tools.asking import Daemon
 
 _UNIX = "unix:"
-_WITHIN_S = 5.0
+_WITHIN_S = 3.0
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - is replaced, not bound
 """Where to call a daemon that listens on all addresses."""
 

@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import datetime
+from pathlib import Path
 
 from daemon.api.registry import CertificateProof, TerminalRecord
 from daemon.config import Authentication, Config

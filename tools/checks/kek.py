@@ -15,8 +15,14 @@ from tools.kek_keeping import kek_keeper
 def _look(device: Device) -> Finding:
     settings = device.load().keys
     keeper = kek_keeper(settings, os.environ)
-    keks = keeper.keks()
-    file = read_store(settings.store / STORE_FILE)
+    path = settings.store / STORE_FILE
+    try:
+        keks = keeper.keks()
+    except KeyRefused as error:
+        if path.exists() and "is missing" in str(error.args[0]):  # a new one would open nothing
+            return to_mend(str(error.args[0]), f"Put back the one that the store was sealed with: {_place(settings)}")
+        raise
+    file = read_store(path)
     sealed = [record for record in file.keys if record.sealed is not None]
     if not sealed:
         return unknown("no key is sealed that could show it", "Make one: fvctl keys add --activate")
@@ -33,7 +39,7 @@ def _interrupted(has_next: bool, settings: Keys, file: StoreFile) -> Finding:
     if has_next:
         return to_mend(
             "a rotation of the key-encryption key did not come to its end: there are two",
-            "End it: fvctl keys rotate-kek",
+            "End it: systemctl restart faceverifyd; and then: fvctl keys rotate-kek",
             source=settings.kek.value,
         )
     return well(
@@ -56,7 +62,7 @@ def _place(settings: Keys) -> str:
         return f"{settings.file} from its backup"
     if settings.kek is KekSource.PKCS11 and settings.pkcs11 is not None:
         return f"key {settings.pkcs11.key} of token {settings.pkcs11.token}"
-    return f"credential {settings.credential} from its backup; without one make keys anew: fvctl keys init"
+    return f"credential {settings.credential} from its backup; without one the keys are lost, and are to be made anew"
 
 
 CHECK = Check("kek", "Is the key-encryption key the one that the key store is sealed with?", _look)
