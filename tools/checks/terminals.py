@@ -25,8 +25,8 @@ def _look(device: Device) -> Finding:
     if soon:
         return to_mend(
             f"certificates expired, or about to: {', '.join(sorted(soon))}",
-            f"Issue each a new one: fvctl terminals change {shlex.quote(min(soon))} --certificate new.pem; or, for a key "
-            "that stays in the terminal, with --csr FILE",
+            f"Issue each a new one: fvctl terminals change {shlex.quote(min(soon))} --certificate new.pem; or, where "
+            "the key stays in the terminal, with --csr FILE",
             **soon,
         )
     return well(f"{len(terminals)} terminals are known, and no certificate ends within {SOON.days} days")
