@@ -17,12 +17,13 @@ def _look(device: Device) -> Finding:
         return no_matter("systemd does not run this machine")
     state = shown(SERVICE, ("NRestarts", "ActiveEnterTimestamp"))
     restarts = int(state["NRestarts"] or 0)
-    hangs = sum(line.startswith(_KILLED) for line in journal(SERVICE, "-1day"))
+    # Where somebody has started it since, its counter is zero, and what came before was seen to.
+    hangs = sum(line.startswith(_KILLED) for line in journal(SERVICE, "-1day")) if restarts else 0
     evidence = {"restarts": restarts, "watchdog_kills_last_day": hangs, "running_since": state["ActiveEnterTimestamp"]}
     if hangs:
         return to_mend(
             f"the daemon hung {hangs} times within a day, and the watchdog started it anew",
-            f"Send what came before to support: journalctl -u {SERVICE} --since -1day",
+            f"Send what came before to support: journalctl -u {SERVICE} --since -1day; then: systemctl restart {SERVICE}",
             **evidence,
         )
     if restarts >= _RESTARTS_MAX:
