@@ -23,7 +23,8 @@ def _look(device: Device) -> Finding:
     if hangs:
         return to_mend(
             f"the daemon hung {hangs} times within a day, and the watchdog started it anew",
-            f"Send what came before to support: journalctl -u {SERVICE} --since -1day; then: systemctl restart {SERVICE}",
+            f"Send what came before to support: journalctl -u {SERVICE} --since -1day; then: systemctl restart "
+            f"{SERVICE}",
             **evidence,
         )
     if restarts >= _RESTARTS_MAX:
