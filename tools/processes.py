@@ -1,4 +1,4 @@
-"""Who listens on a port, and what the kernel tells of a process. Source: proc(5)."""
+"""Who listens on a port, who the daemon is, and what the kernel tells of a process. Source: proc(5)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DAEMON = "python:daemon.gunicorn_conf"
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process that holds a port.
+    """A process.
 
     Attributes:
         folder: its folder below /proc.
@@ -35,15 +35,19 @@ class Process:
     @property
     def parent(self) -> str:
         """Process id of who started it."""
-        return self.told("status").partition("PPid:")[2].split(maxsplit=1)[0]
+        return "".join(self.told("status").partition("PPid:")[2].split(maxsplit=1)[:1])
 
     def told(self, name: str) -> str:
-        """One of the kernel's files about it.
+        """One of the kernel's files about it; empty where it has ended meanwhile."""
+        try:
+            return (self.folder / name).read_text("utf-8")
+        except (FileNotFoundError, ProcessLookupError):
+            return ""
 
-        Raises:
-            OSError: it has ended, or this account may not see it.
-        """
-        return (self.folder / name).read_text("utf-8")
+
+def daemons() -> list[Process]:
+    """The processes of every daemon on this machine, told by what they were started as: anybody may see that."""
+    return [process for folder in _folders() for process in _process(folder) if process.is_daemon]
 
 
 def listening(port: int) -> set[str]:
@@ -60,15 +64,24 @@ def listening(port: int) -> set[str]:
 
 def holders(sockets: set[str]) -> list[Process]:
     """The processes that hold one of these sockets, as far as this account may see them."""
-    folders = Path("/proc").glob("[0-9]*") if sockets else ()
-    return [process for folder in folders for process in _process_where_it_has(folder, sockets)]
+    folders = _folders() if sockets else ()
+    return [process for folder in folders if _has(folder, sockets) for process in _process(folder)]
 
 
-def _process_where_it_has(folder: Path, sockets: set[str]) -> Iterator[Process]:
+def _folders() -> Iterator[Path]:
+    return Path("/proc").glob("[0-9]*")
+
+
+def _process(folder: Path) -> Iterator[Process]:
+    with suppress(OSError):  # it has ended
+        line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace").strip()
+        yield Process(folder, line)
+
+
+def _has(folder: Path, sockets: set[str]) -> bool:
     with suppress(OSError):  # it has ended, or is another account's
-        if any(_target(descriptor) in sockets for descriptor in (folder / "fd").iterdir()):
-            line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace").strip()
-            yield Process(folder, line)
+        return any(_target(descriptor) in sockets for descriptor in (folder / "fd").iterdir())
+    return False
 
 
 def _target(descriptor: Path) -> str:

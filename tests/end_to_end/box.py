@@ -10,6 +10,7 @@ import re
 import shlex
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,7 @@ import yaml
 from daemon.sealed.kek import CREDENTIALS
 from daemon.sealed.keystore import STORE_FILE
 from tests.conftest import REPOSITORY, STATE, Site
+from tests.end_to_end.conftest import soon
 from tests.running_daemon import RunningDaemon
 from tools.cli import main
 from tools.unit_files import SHIPPED
@@ -166,6 +168,7 @@ class Box:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
         self.daemon.process.wait(30)
+        assert soon(lambda: not listens(self.daemon.port))  # its children are nobody's to wait for
 
     def workers(self) -> list[int]:
         """Process ids of gunicorn's children."""
@@ -186,6 +189,12 @@ class Box:
         if "systemctl start faceverifyd" in remedy or "systemctl restart faceverifyd" in remedy:
             self.stop()
             self.start()
+
+
+def listens(port: int) -> bool:
+    """Whether anybody does, on loopback."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def commands(remedy: str) -> list[list[str]]:

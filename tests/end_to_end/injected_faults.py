@@ -10,10 +10,8 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
@@ -25,7 +23,8 @@ from daemon.config import load_config
 from daemon.sealed.keys import KeyKind, KeyState
 from tests.certificates import NOW, new_authority
 from tests.conftest import REPOSITORY
-from tests.end_to_end.box import UNIT, Box, lines_of
+from tests.end_to_end.box import UNIT, Box, lines_of, listens
+from tests.end_to_end.conftest import soon
 from tools.authority import Authority
 from tools.issuing import issue_server_certificate
 from tools.key_audit import AUDIT_FILE
@@ -257,19 +256,8 @@ def _port_taken(box: Box) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    _wait_until(lambda: _listens(port))
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _wait_until(true: Callable[[], bool]) -> None:
-    until = time.monotonic() + 20
-    while not true() and time.monotonic() < until:
-        time.sleep(0.02)
-    assert true()
+    assert soon(lambda: listens(port))
+    assert box.other.poll() is None
 
 
 def _port_given_back(box: Box, remedy: str) -> None:

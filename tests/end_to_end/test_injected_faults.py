@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,34 +83,30 @@ def test_packages_that_are_others_or_damaged_are_named_and_put_in_again(box: Box
     venv = box.folder / "venv"
     subprocess.run(["cp", "-al", sys.prefix, venv], check=True)
     (library,) = venv.glob("lib/python*/site-packages")
-    damaged = library / "falcon" / "constants.py"
-    content = damaged.read_text()
-    damaged.unlink()  # a new file: the old one is the tests' own too
-    damaged.write_text(content + "\n")
-    assert "falcon is damaged: falcon/constants.py" in _packages(venv, box.config)
-    damaged.write_text(content)
+    _written_anew(library / "falcon" / "constants.py", lambda content: content + "\n")
     (metadata,) = library.glob("packaging-*.dist-info")
     other = metadata.rename(metadata.with_name("packaging-20.0.dist-info"))
-    text = (other / "METADATA").read_text()
-    (other / "METADATA").unlink()
-    (other / "METADATA").write_text(text.replace("\nVersion: ", "\nVersion: 20.0\nX-Was: ", 1))
+    _written_anew(other / "METADATA", lambda content: content.replace("\nVersion: ", "\nVersion: 20.0\nX-Was: ", 1))
+    _written_anew(other / "RECORD", lambda content: content.replace(metadata.name, other.name))
     named = _packages(venv, box.config)
-    assert "packaging is 20.0, locked is" in named
-    shutil.rmtree(other)  # what a renamed folder lists is not there to be taken out
-    _type(named, venv)
+    assert "falcon is damaged: falcon/constants.py; packaging is 20.0, locked is" in named
+    (command,) = commands(named.partition("-> ")[2])
+    assert command[0].startswith(str(venv))
+    subprocess.run(command, check=True, capture_output=True)
     assert _packages(venv, box.config).startswith("ok packages: ")
+
+
+def _written_anew(path: Path, change: Callable[[str], str]) -> None:
+    """A new file: the old one is the tests' own too."""
+    content = path.read_text()
+    path.unlink()
+    path.write_text(change(content))
 
 
 def _packages(venv: Path, config: Path) -> str:
     python = str(venv / "bin" / "python")
     command = [python, "-m", "tools.cli", "doctor", "--only", "packages", "--config", str(config)]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=REPOSITORY).stdout
-
-
-def _type(printed: str, venv: Path) -> None:
-    (command,) = commands(printed.partition("-> ")[2])
-    assert command[0].startswith(str(venv))
-    subprocess.run(command, check=True, capture_output=True)
 
 
 def test_mended_of_everything_the_device_is_as_well_as_before(box: Box) -> None:

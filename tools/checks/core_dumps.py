@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from tools.checks.finding import Check, Device, Finding, to_mend, well
-from tools.checks.port import ports
-from tools.processes import Process, holders, listening
+from tools.processes import Process, daemons
 
 _LIMIT = "Max core file size"
 _NONE = ["0", "0"]
@@ -12,12 +11,11 @@ _NONE = ["0", "0"]
 
 def _look(device: Device) -> Finding:
     pattern = (device.root / "proc/sys/kernel/core_pattern").read_text("utf-8").strip()
-    sockets = {socket for port in ports(device.load()) for socket in listening(port)}
-    daemon = [process for process in holders(sockets) if process.is_daemon]
+    daemon = daemons()
     # gunicorn's master holds neither keys nor photos; its children do.
     masters = {process.folder.name for process in daemon}
     workers = [process for process in daemon if process.parent in masters]
-    dumping = [process.folder.name for process in workers if _limit(process) != _NONE]
+    dumping = [process.folder.name for process in workers if _limit(process) not in (_NONE, [])]
     evidence = {"core_pattern": pattern, "workers": [process.folder.name for process in workers]}
     if dumping:
         return to_mend(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import shlex
 import sys
 from collections.abc import Iterator
 from importlib.metadata import Distribution, PackageNotFoundError, PackagePath, distribution
@@ -22,6 +23,9 @@ _WHEELS = (_REPOSITORY / "wheels", _REPOSITORY / ".state" / "cache" / "wheels")
 _OWN_WHEEL = "onnxruntime"
 """A device has the one for its accelerator, whatever is locked."""
 
+_TOLD = 3
+"""Packages that are named in the sentence; all are in the evidence."""
+
 _LINE = re.compile(r"^([A-Za-z0-9][^\\\n]*?)\s*\\\n((?:\s+--hash=sha256:[0-9a-f]{64}.*\n?)+)", re.MULTILINE)
 
 
@@ -30,10 +34,10 @@ def _look(_device: Device) -> Finding:
     faults = {name: fault for name, (version, _) in locked.items() for fault in _faults(name, version)}
     if not faults:
         return well(f"{len(locked)} packages are as they are locked, file by file", packages=len(locked))
-    name = next(iter(faults))
-    return to_mend(
-        "; ".join(f"{name} {fault}" for name, fault in list(faults.items())[:3]), _remedy(name, locked[name]), **faults
-    )
+    told = [f"{name} {fault}" for name, fault in faults.items()]
+    more = f"; and {len(told) - _TOLD} more" if len(told) > _TOLD else ""
+    remedy = _remedy({name: locked[name] for name in faults})
+    return to_mend("; ".join(told[:_TOLD]) + more, remedy, **faults)
 
 
 def _locked(text: str) -> Iterator[tuple[str, tuple[str, frozenset[str]]]]:
@@ -71,14 +75,19 @@ def _is_whole(installed: Distribution, file: PackagePath) -> bool:
     return base64.urlsafe_b64encode(seen).rstrip(b"=").decode("ascii") == file.hash.value
 
 
-def _remedy(name: str, locked: tuple[str, frozenset[str]]) -> str:
-    version, hashes = locked
-    normal = name.replace("-", "_")
-    kept = (path for folder in _WHEELS for path in folder.glob(f"{normal}-{version}-*.whl"))
-    for path in kept:
-        if hashlib.sha256(path.read_bytes()).hexdigest() in hashes:
-            return f"{sys.executable} -m pip install --no-index --no-deps --force-reinstall {path}"
-    return f"Install the release anew; {name} {version} is not kept in {' or '.join(map(str, _WHEELS))}."
+def _remedy(wanted: dict[str, tuple[str, frozenset[str]]]) -> str:
+    kept = {name: wheel for name, (version, hashes) in wanted.items() for wheel in _kept(name, version, hashes)}
+    if kept.keys() == wanted.keys():
+        wheels = shlex.join(map(str, kept.values()))
+        return f"{sys.executable} -m pip install --no-index --no-deps --force-reinstall {wheels}"
+    gone = ", ".join(sorted(wanted.keys() - kept.keys()))
+    return f"Install the release anew; not kept in {' or '.join(map(str, _WHEELS))}: {gone}"
+
+
+def _kept(name: str, version: str, hashes: frozenset[str]) -> list[Path]:
+    """The package's wheels that are still there, and still what is locked."""
+    named = [path for folder in _WHEELS for path in folder.glob(f"{name.replace('-', '_')}-{version}-*.whl")]
+    return [path for path in named if hashlib.sha256(path.read_bytes()).hexdigest() in hashes]
 
 
 CHECK = Check("packages", "Are the installed packages those that are locked, and whole?", _look, within_s=8.0)
