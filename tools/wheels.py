@@ -24,6 +24,7 @@ from elftools.elf.elffile import ELFFile
 from daemon.config import Accelerator
 from daemon.errors import EngineRefused
 from daemon.inference.accelerators import ACCELERATORS
+from tools.jetpacks import JETPACKS
 
 _FOLDER = "onnxruntime/capi"
 _LIBRARIES = {
@@ -32,6 +33,8 @@ _LIBRARIES = {
 }
 _NAMES = ("onnxruntime-gpu", "onnxruntime")
 """Of distributions that bring the package onnxruntime, the one with GPUs first."""
+
+_CUDA = "libcudart.so."
 
 _FATBIN_SECTION = ".nv_fatbin"
 _FATBIN_MAGIC = 0xBA55ED50
@@ -129,6 +132,20 @@ def unfit(build: OnnxruntimeBuild, needed: Needed) -> list[str]:
     return reasons
 
 
+def unfit_for_jetpack(build: OnnxruntimeBuild, jetpack: str) -> list[str]:
+    """Why a build does not serve every Jetson of a JetPack, by major version; nothing where it does."""
+    facts = JETPACKS[jetpack]
+    found = [
+        reason
+        for architecture in facts.architectures
+        for reason in unfit(build, Needed(Accelerator.TENSORRT, architecture, "aarch64", facts.python))
+    ]
+    cuda = [name for name in build.libraries if name.startswith(_CUDA)]
+    if cuda and f"{_CUDA}{facts.cuda}" not in cuda:
+        found.append(f"{build.name} {build.version} loads {', '.join(cuda)}, JetPack {jetpack} has CUDA {facts.cuda}")
+    return list(dict.fromkeys(found))
+
+
 def _has_code(build: OnnxruntimeBuild, architecture: str) -> bool:
     """Whether there is machine code for exactly this GPU, or what a driver translates.
 
@@ -193,7 +210,7 @@ def _loads(library: IO[bytes]) -> Iterator[str]:
     """Names of the shared libraries that a library needs."""
     dynamic = ELFFile(library).get_section_by_name(".dynamic")
     if isinstance(dynamic, DynamicSection):
-        yield from (entry.needed for entry in dynamic.iter_tags("DT_NEEDED"))
+        yield from (entry.needed for entry in dynamic.iter_tags("DT_NEEDED"))  # type: ignore[attr-defined]
 
 
 def missing(build: OnnxruntimeBuild) -> list[str]:

@@ -12,7 +12,7 @@ from daemon.config import Accelerator
 from daemon.errors import EngineRefused
 from tests.conftest import STATE
 from tools.fetch import fetch_archive
-from tools.wheels import Needed, OnnxruntimeBuild, inspect_installed, inspect_wheel, unfit
+from tools.wheels import Needed, OnnxruntimeBuild, inspect_installed, inspect_wheel, unfit, unfit_for_jetpack
 
 ORIN = Needed(Accelerator.TENSORRT, "sm_87", "aarch64", "cp312")
 FITTING = OnnxruntimeBuild(
@@ -28,10 +28,23 @@ def for_servers() -> OnnxruntimeBuild:
 
 
 def test_the_wheel_of_the_package_index_for_aarch64_is_not_for_a_jetson(for_servers: OnnxruntimeBuild) -> None:
-    assert unfit(for_servers, ORIN) == [
+    assert unfit_for_jetpack(for_servers, "6") == [
         "onnxruntime-gpu 1.31.1 has no TensorrtExecutionProvider",
         "onnxruntime-gpu 1.31.1 has no code for sm_87, it has: sm_89, sm_90, sm_120, sm_121",
+        "onnxruntime-gpu 1.31.1 is for another Python than cp310: cp312-cp312-manylinux_2_34_aarch64",
+        "onnxruntime-gpu 1.31.1 loads libcudart.so.13, JetPack 6 has CUDA 12",
     ]
+    assert unfit_for_jetpack(for_servers, "7") == [
+        "onnxruntime-gpu 1.31.1 has no TensorrtExecutionProvider",
+        "onnxruntime-gpu 1.31.1 has no code for sm_87, it has: sm_89, sm_90, sm_120, sm_121",
+        "onnxruntime-gpu 1.31.1 has no code for sm_110, it has: sm_89, sm_90, sm_120, sm_121",
+    ]
+
+
+def test_a_wheel_made_for_a_jetpack_is_for_its_jetsons_and_for_no_other_jetpack() -> None:
+    build = FITTING._replace(architectures=("sm_87", "sm_110"), libraries=("libcudart.so.13", "libnvinfer.so.10"))
+    assert unfit_for_jetpack(build, "7") == []
+    assert len(unfit_for_jetpack(build, "6")) == 2
 
 
 def test_the_wheel_of_the_package_index_for_x86_has_tensorrt_and_code_for_desktop_gpus(gpu_site_packages: Path) -> None:
