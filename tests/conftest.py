@@ -85,8 +85,8 @@ def gpu_site_packages() -> Path:
 
 @pytest.fixture(scope="session")
 def engines() -> Path:
-    """Folder with engines built for this machine by the real recipe."""
-    return STATE / "test-engines"
+    """Folder with engines built for this machine by the real recipe; one for each lane of tools/test."""
+    return STATE / f"test-engines{os.environ.get('FACEVERIFYD_TEST_LANE', '')}"
 
 
 @pytest.fixture(scope="session")
