@@ -19,10 +19,11 @@ OWNERS = {
     "PIL": ("daemon/photo/pictures.py",),
     "onnxruntime": ("daemon/inference/",),
     "prometheus_client": ("daemon/audit.py",),
-    "onnx": ("tools/recipe.py",),
+    "onnx": ("tools/recipe.py", "tools/portable.py", "tools/preflight.py"),
+    "elftools": ("tools/wheels.py",),
     "unearth": ("tools/fetch.py",),
     "rich": ("tools/console.py",),
-    "matplotlib": ("tools/report.py",),
+    "matplotlib": ("tools/report.py", "tools/benchmark/plot.py"),
 }
 """Library to the files or folders that may import it; tests may import anything."""
 
