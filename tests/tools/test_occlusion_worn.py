@@ -60,7 +60,7 @@ def test_a_mask_covers_nose_and_mouth_and_leaves_the_eyes_as_they_were(mask: Wor
 def test_what_is_worn_is_seen_where_it_is_worn_and_nowhere_else(dark_glasses: Worn, mask: Worn) -> None:
     for one, eyes_change in ((dark_glasses, True), (mask, False)):
         drawn = [worn(plain(140), ALL, np.random.default_rng(seed), [one]).crop.astype(float) for seed in SEEDS]
-        # Against the cheeks, so that light and camera, which change the whole crop, do not count.
+        # Against the brow, so that light and camera, which change the whole crop, do not count.
         eyes, mouth = (np.median([abs(crop[at].mean() - crop[28:32].mean()) for crop in drawn]) for at in PLACES)
         assert bool(eyes > 40) is eyes_change
         assert bool(mouth > 40) is not eyes_change
