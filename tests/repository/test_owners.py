@@ -22,6 +22,7 @@ OWNERS = {
     "onnx": ("tools/recipe.py",),
     "unearth": ("tools/fetch.py",),
     "rich": ("tools/console.py",),
+    "shtab": ("tools/completion.py",),
     "matplotlib": ("tools/report.py",),
 }
 """Library to the files or folders that may import it; tests may import anything."""
