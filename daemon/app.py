@@ -20,6 +20,7 @@ from daemon.api.figures import Figures, Lost
 from daemon.api.health import JWKS_PATH, Alive, Exposition, Jwks, OpenApi, Ready
 from daemon.api.rate_limit import RateLimit
 from daemon.api.registry import watch_registry
+from daemon.api.responses import ANSWERS, COMPARED, INTERNAL_ERROR
 from daemon.api.status import Status
 from daemon.api.verification import PATH, Verification
 from daemon.audit import Journal, Metrics
@@ -221,6 +222,8 @@ def create_app(config: Config, journal: Journal) -> Daemon:
         Lost(lambda: journal.lost, lambda: decoders.lost),
     )
     metrics = Metrics(figures.readings)
+    for answer in {COMPARED, INTERNAL_ERROR, *ANSWERS.values()}:
+        metrics.expect(PATH, answer.code, answer.status)
     recent = Recent(time.monotonic, lambda: turnstile.waiting)
     pipeline = Pipeline(stages, started_pool(config.admission.running, "photo-two"))
     exchange = Exchange(journal, metrics, recent.add)

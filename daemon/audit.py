@@ -235,6 +235,10 @@ class Metrics:
     def _histogram(self, name: str, text: str, *labels: str) -> Histogram:
         return Histogram(f"faceverifyd_{name}", text, labels, registry=self._registry, buckets=_BUCKETS_S)
 
+    def expect(self, route: str, code: int, status: int) -> None:
+        """An answer that can be given: it counts from 0, so that the first one is seen to be one more."""
+        self._answers.labels(route, str(code), str(status))
+
     def count(self, route: str, code: int, status: int, watch: Stopwatch) -> None:
         """One answer given."""
         self._answers.labels(route, str(code), str(status)).inc()

@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element, tostring
 
 from daemon.api.about import About
 from daemon.api.condition import Ending, Trouble
-from daemon.api.responses import ANSWERS, INTERNAL_ERROR, SUCCESS_CODE
+from daemon.api.responses import ANSWERS, COMPARED, INTERNAL_ERROR, SUCCESS_CODE
 from daemon.api.status_markup import NOTHING, Table, element
 from daemon.api.status_plots import bars, lines
 from daemon.recent import Minute, percentile_ms
@@ -22,9 +22,7 @@ _SOON_DAYS = 30
 _FAULTS = (INTERNAL_ERROR.code, 5003)
 """Codes that the device is to blame for. Source: the contract's table of codes."""
 
-_MEANINGS = {SUCCESS_CODE: "compared", INTERNAL_ERROR.code: INTERNAL_ERROR.message} | {
-    answer.code: answer.message for answer in ANSWERS.values()
-}
+_MEANINGS = {answer.code: answer.message for answer in (COMPARED, INTERNAL_ERROR, *ANSWERS.values())}
 _KINDS = (("compared", "compared"), ("refused", "refused"), ("fault", "fault of the device, or too busy"))
 """Style and name of the three kinds of answers."""
 
