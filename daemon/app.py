@@ -29,7 +29,9 @@ from daemon.errors import ConfigurationRefused
 from daemon.face.detection import FaceDetector
 from daemon.face.quality import OcclusionGate
 from daemon.face.recognition import Recogniser
-from daemon.inference import OnnxNetwork, Target, load_engine
+from daemon.inference.accelerators import Target
+from daemon.inference.engine import load_engine
+from daemon.inference.network import OnnxNetwork
 from daemon.manifest import load_manifest
 from daemon.photo.decoder import PhotoDecoder
 from daemon.photo.isolation import DecoderProcesses, Largest

@@ -20,18 +20,9 @@ import numpy as np
 from daemon.config import Accelerator, Inference, Policy, load_config
 from daemon.errors import ConfigurationRefused, EngineRefused
 from daemon.face.detection import FaceDetector
-from daemon.inference import (
-    GOLDEN_FILE,
-    MODEL_FILE,
-    ONNXRUNTIME_VERSION,
-    RECORD_FILE,
-    EngineRecord,
-    OnnxNetwork,
-    Target,
-    engine_identity,
-    load_engine,
-    open_network,
-)
+from daemon.inference.accelerators import ONNXRUNTIME_VERSION, Target, engine_identity
+from daemon.inference.engine import GOLDEN_FILE, MODEL_FILE, RECORD_FILE, EngineRecord, load_engine
+from daemon.inference.network import OnnxNetwork, open_network
 from daemon.manifest import Manifest, Rewrite, load_manifest, model_hash
 from daemon.records import Floats
 from daemon.yaml_file import read_yaml

@@ -16,7 +16,8 @@ import numpy.typing as npt
 from daemon.config import Accelerator, Policy
 from daemon.errors import ConfigurationRefused
 from daemon.face.network import as_batch
-from daemon.inference import Target, open_network
+from daemon.inference.accelerators import Target
+from daemon.inference.network import open_network
 from daemon.manifest import Occlusion
 from daemon.records import Bytes, Floats
 from tools.console import progress

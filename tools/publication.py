@@ -14,7 +14,9 @@ from pathlib import Path
 import yaml
 
 from daemon.errors import EngineRefused
-from daemon.inference import GOLDEN_FILE, RECORD_FILE, EngineRecord, OnnxNetwork, check_golden
+from daemon.inference.engine import GOLDEN_FILE, RECORD_FILE, EngineRecord
+from daemon.inference.golden import check_golden
+from daemon.inference.network import OnnxNetwork
 
 SHORT = 16
 """Hex digits of an identity in a folder's name; the whole one is in the engine's record."""

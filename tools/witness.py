@@ -16,7 +16,8 @@ from daemon.face.alignment import align
 from daemon.face.candidates import decode_heads
 from daemon.face.network import as_batch
 from daemon.face.recognition import EMBEDDING_OUTPUT
-from daemon.inference import OnnxNetwork, cosine
+from daemon.inference.golden import cosine
+from daemon.inference.network import OnnxNetwork
 from daemon.manifest import Manifest
 from daemon.photo.decoder import PhotoDecoder
 from daemon.records import Bytes, Face, Floats, Pixels

@@ -179,7 +179,7 @@ def test_device_whose_network_failed_proves_itself_before_it_is_ready_again(
         with _memory_of(short_of_memory, spare_mib << 20):
             answer = short_of_memory.verify(needs_much)
         faults = [event for event in short_of_memory.events if event["event"] == "fault"]
-        if answer.status == 500 and any("inference.py" in frame for frame in faults[-1]["frames"]):
+        if answer.status == 500 and any("inference/network.py" in frame for frame in faults[-1]["frames"]):
             break
     check_refused(answer, 5000, status=500)
     ready = short_of_memory.get("/readyz")  # memory is back: the golden vectors agree again

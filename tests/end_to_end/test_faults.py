@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from daemon.inference import GOLDEN_FILE, MODEL_FILE
+from daemon.inference.engine import GOLDEN_FILE, MODEL_FILE
 from tests.certificates import NOW, TlsSite, new_authority
 from tests.conftest import REPOSITORY, Site
 from tests.end_to_end.conftest import Start, soon

@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from daemon.config import Accelerator, load_config
-from daemon.inference import MODEL_FILE, RECORD_FILE, EngineRecord, engine_identity
+from daemon.inference.accelerators import engine_identity
+from daemon.inference.engine import MODEL_FILE, RECORD_FILE, EngineRecord
 from daemon.manifest import load_manifest
 from daemon.sealed.keystore import STORE_FILE
 from daemon.yaml_file import read_yaml

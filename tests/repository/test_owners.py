@@ -17,7 +17,7 @@ OWNERS = {
     "pkcs11": ("daemon/sealed/token.py",),
     "pybase64": ("daemon/sealed/",),
     "PIL": ("daemon/photo/pictures.py",),
-    "onnxruntime": ("daemon/inference.py",),
+    "onnxruntime": ("daemon/inference/",),
     "prometheus_client": ("daemon/audit.py",),
     "onnx": ("tools/recipe.py",),
     "unearth": ("tools/fetch.py",),

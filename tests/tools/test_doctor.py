@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from daemon.config import load_config
-from daemon.inference import MODEL_FILE, RECORD_FILE
+from daemon.inference.engine import MODEL_FILE, RECORD_FILE
 from daemon.sealed.keys import KeyKind, KeyState
 from daemon.sealed.keystore import STORE_FILE
 from tests.certificates import NOW

@@ -19,7 +19,8 @@ import yaml
 
 from daemon.config import Accelerator, Config, Inference, Policy
 from daemon.errors import ConfigurationRefused, EngineRefused
-from daemon.inference import Target, load_engine
+from daemon.inference.accelerators import Target
+from daemon.inference.engine import load_engine
 from daemon.manifest import load_manifest
 from tests.conftest import REPOSITORY, STATE, Site
 from tools.cli import main

@@ -21,7 +21,8 @@ from onnx.reference import ReferenceEvaluator
 
 from daemon.config import Accelerator, Policy
 from daemon.errors import EngineRefused
-from daemon.inference import Target, open_network
+from daemon.inference.accelerators import Target
+from daemon.inference.network import open_network
 from daemon.manifest import Manifest, Rewrite, load_manifest
 from daemon.records import Floats
 from tests.conftest import REPOSITORY, STATE

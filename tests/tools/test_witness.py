@@ -13,7 +13,8 @@ from onnx import numpy_helper
 
 from daemon.config import Accelerator, Policy
 from daemon.errors import EngineRefused
-from daemon.inference import OnnxNetwork, Target, open_network
+from daemon.inference.accelerators import Target
+from daemon.inference.network import OnnxNetwork, open_network
 from daemon.manifest import Manifest, load_manifest
 from tests.conftest import REPOSITORY, STATE
 from tools.engines import source_network

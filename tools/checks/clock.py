@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
-from daemon.inference import RECORD_FILE, EngineRecord
+from daemon.inference.engine import RECORD_FILE, EngineRecord
 from daemon.yaml_file import read_yaml
 from tools.checks.finding import Check, Device, Finding, to_mend, well
 

@@ -1,0 +1,96 @@
+"""A session: where it should be, and honest about what it is after a failure."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+
+from daemon.app import Networks
+from daemon.config import Accelerator, Policy
+from daemon.errors import EngineRefused
+from daemon.inference.accelerators import Target
+from daemon.inference.engine import MODEL_FILE, load_engine
+from daemon.inference.network import open_network
+from tests.conftest import REPOSITORY, need
+from tests.daemon.inference.copies import CPU, MANIFEST, golden, npz
+
+
+def _without_tensorrt() -> None:
+    need("onnxruntime without TensorRT", "TensorrtExecutionProvider" not in ort.get_available_providers())
+
+
+def test_strict_refuses_an_accelerator_that_is_not_there(copied: Path) -> None:
+    _without_tensorrt()
+    model = (copied / "yunet" / MODEL_FILE).read_bytes()
+    with pytest.raises(EngineRefused, match="tensorrt") as refused:
+        open_network(model, MANIFEST, Target(Accelerator.TENSORRT, Policy.STRICT, 1))
+    assert "inference.accelerator: cpu" in refused.value.remedy
+
+
+def test_allow_lower_runs_on_the_cpu_and_says_so(copied: Path) -> None:
+    _without_tensorrt()
+    model = (copied / "yunet" / MODEL_FILE).read_bytes()
+    network = open_network(model, MANIFEST, Target(Accelerator.TENSORRT, Policy.ALLOW_LOWER, 1))
+    assert network.accelerator is Accelerator.CPU
+    assert "cls_8" in network.run(np.zeros((1, 3, 64, 64), np.float32))
+
+
+@pytest.mark.parametrize("model", [b"", b"no model", bytes(1000)])
+def test_what_is_no_model_does_not_load(model: bytes) -> None:
+    with pytest.raises(EngineRefused, match="network yunet does not load on cpu"):
+        open_network(model, MANIFEST, CPU)
+
+
+def test_a_failed_run_marks_the_network_until_one_succeeds(copied: Path) -> None:
+    network = load_engine(copied, MANIFEST, CPU)
+    with pytest.raises(EngineRefused, match="network yunet failed"):
+        network.run(np.zeros((1, 4, 64, 64), np.float32))
+    assert network.failed
+    network.run(np.zeros((1, 3, 64, 64), np.float32))
+    assert not network.failed
+
+
+def test_a_network_that_failed_works_again_once_its_golden_vectors_agree(copied: Path) -> None:
+    network = load_engine(copied, MANIFEST, CPU)
+    with pytest.raises(EngineRefused):
+        network.run(np.zeros((1, 4, 64, 64), np.float32))
+    assert network.works()
+    assert not network.failed
+
+
+def test_a_network_that_failed_does_not_work_while_it_computes_something_else(copied: Path) -> None:
+    network = load_engine(copied, MANIFEST, CPU)
+    wanted = golden(copied)
+    network.golden = npz(wanted | {"kps_16": wanted["kps_16"] + wanted["kps_16"].std()})
+    with pytest.raises(EngineRefused):
+        network.run(np.zeros((1, 4, 64, 64), np.float32))
+    assert not network.works()
+
+
+def test_a_network_still_proves_itself_after_its_files_are_gone(copied: Path) -> None:
+    network = load_engine(copied, MANIFEST, CPU)
+    shutil.rmtree(copied)
+    assert network.reproduces()
+
+
+def test_several_threads_get_what_one_gets(networks: Networks) -> None:
+    batch = np.random.default_rng(1).uniform(0, 255, (1, 3, 320, 320)).astype(np.float32)
+    alone = networks.detection.run(batch)["kps_8"]
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(networks.detection.run, [batch] * 8):
+            np.testing.assert_array_equal(found["kps_8"], alone)
+
+
+def test_nothing_is_reported_to_the_makers_of_onnxruntime(tmp_path: Path) -> None:
+    # It keeps what it is about to send below the home folder; where CI is set it would not report in any case.
+    environment = {"HOME": str(tmp_path), "PYTHONPATH": str(REPOSITORY)}
+    opened = "import daemon.inference; import onnxruntime; onnxruntime.SessionOptions()"
+    subprocess.run([sys.executable, "-c", opened], env=environment, check=True)
+    assert list(tmp_path.iterdir()) == []
