@@ -195,6 +195,13 @@ class Inference:
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)
+class Support:
+    """Section `support`: whom `fvctl support-bundle` seals to, a public JWK."""
+
+    public_key: Path | None
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
 class Config:
     """The whole file."""
 
@@ -208,6 +215,7 @@ class Config:
     sealed: Sealed
     photo: PhotoLimits
     inference: Inference
+    support: Support
 
 
 def config_path(environment: Mapping[str, str]) -> Path:

@@ -46,6 +46,12 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "terminals revoke": ("fvctl terminals revoke till-3",),
     "terminals list": ("fvctl terminals list",),
+    "support-bundle": (
+        "fvctl support-bundle --preview",
+        "fvctl support-bundle --to support.public.jwk --out bundle.tar.gz.jwe --names names.json",
+        "fvctl support-bundle --new-key support.jwk",
+        "fvctl support-bundle --open bundle.tar.gz.jwe --key support.jwk",
+    ),
     "completion": ("fvctl completion bash",),
     "completion bash": ("fvctl completion bash > /etc/bash_completion.d/fvctl",),
     "completion zsh": ("fvctl completion zsh > /usr/share/zsh/site-functions/_fvctl",),

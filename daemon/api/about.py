@@ -11,7 +11,9 @@ from pathlib import Path
 
 from daemon import __version__
 from daemon.config import Inference
-from daemon.inference import ONNXRUNTIME_VERSION, RECORD_FILE, EngineRecord, OnnxNetwork
+from daemon.inference.accelerators import ONNXRUNTIME_VERSION
+from daemon.inference.engine import RECORD_FILE, EngineRecord
+from daemon.inference.network import OnnxNetwork
 from daemon.score.calibration import CalibrationRecord
 from daemon.yaml_file import read_yaml
 

@@ -12,7 +12,7 @@ from datetime import date
 from daemon.api.credentials import UNREADABLE
 from daemon.api.registry import CertificateProof, Registry
 from daemon.errors import DeviceError
-from daemon.inference import OnnxNetwork
+from daemon.inference.network import OnnxNetwork
 from daemon.sealed.freshness import CLOCK_SET_BACK, FreshPhotos
 from daemon.sealed.keyring import LEGACY_WARNING, PUBLISHED_WARNING, KeyRing
 from daemon.tls import EXPIRED, EXPIRES_SOON, ServerTls

@@ -24,6 +24,7 @@ COMMANDS = (
     "turns",
     "keys",
     "terminals",
+    "support-bundle",
     "completion",
     "manual",
 )
