@@ -33,10 +33,10 @@ _MORE_WORDS = """
 
 _TIME = r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d| UTC)?)?"
 _CHUNK = re.compile(rf"{_TIME}|[^\s\"'`<>()\[\]{{}},;=|]+|\[[0-9A-Fa-f:.]+\]")
-_PSEUDONYM = re.compile(r"[a-z]+-\d+")
-_NUMBER = re.compile(r"\d{1,9}(?:[a-zA-Z%]{1,3})?")
+PSEUDONYM = re.compile(r"(?:terminal|key|host|address|request|user|id|word|numbers)-\d{1,6}(?!\d)")
+_NUMBER = re.compile(r"\d{1,9}(?:ms|s|min|h|d|px|x|[kmg]i?b)?", re.IGNORECASE)
 _ID = re.compile(r"[0-9A-Fa-f-]{12,}|(?:[0-9A-Fa-f]{2}:){5,}[0-9A-Fa-f]{2}")
-_ESCAPED = re.compile(r".*(?:\\|%[0-9A-Fa-f]{2}.*%[0-9A-Fa-f]{2})")
+_ESCAPED = re.compile(r".*(?:\\|%[0-9A-Fa-f]{2})")
 _PART_MIN, _DIGITS_MAX = 3, 4
 """Of a word that is put together: letters of each part, and digits in it."""
 
@@ -105,7 +105,7 @@ class Pseudonyms:
         # What was seen in a file of the site's own may be anything, a key included; so may what is before an @.
         shown = re.sub(r"\(seen: .*", "(seen: left out)", text)
         shown = re.sub(r"[^\s/]*@", "", shown)
-        shown = re.sub(r"[^\w\s!-~]", "?", shown)
+        shown = re.sub(r"[^\w\n !-~]", "?", shown)
         shown = re.sub(r"(?:\d{1,3}\s*,\s*){5,}\d{1,3}", lambda found: self.of("numbers", found[0]), shown)
         if self._known:
             shown = self._known.sub(lambda found: self._given[found[0].casefold()], shown)
@@ -125,7 +125,7 @@ class Pseudonyms:
 
     def _chunk(self, chunk: str) -> str:
         """One run of characters without a space."""
-        if re.fullmatch(_TIME, chunk) or _PSEUDONYM.fullmatch(chunk):
+        if re.fullmatch(_TIME, chunk) or PSEUDONYM.fullmatch(chunk):
             return chunk
         scheme, separator, rest = chunk.partition("://")
         if separator:

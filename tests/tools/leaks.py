@@ -44,6 +44,15 @@ def encodings(secret: bytes) -> dict[str, bytes]:
     return found
 
 
+def written(what: str, secret: bytes) -> dict[str, bytes]:
+    """The forms in which a thing is looked for.
+
+    A key's id is no secret, and mostly digits, which some forms leave as they are.
+    """
+    forms = encodings(secret)
+    return {form: text for form, text in forms.items() if form not in _FOR_SECRETS or not what.startswith("key id")}
+
+
 def parts(secret: bytes) -> Iterator[bytes]:
     """A secret, or pieces of a long one: from its beginning, its middle and its end."""
     if len(secret) <= _WINDOW_BYTES:
@@ -66,16 +75,13 @@ def contents(bundle: bytes) -> dict[str, bytes]:
 
 
 def leaked(files: dict[str, bytes], secrets: dict[str, bytes]) -> list[str]:
-    """What of the secrets stands in the files, whatever its form, and whether its letters are small or not.
-
-    A key's id is no secret, and mostly digits: it is not looked for backwards.
-    """
+    """What of the secrets stands in the files, whatever its form, and whether its letters are small or not."""
     lowered = {name: content.lower() for name, content in files.items()}
     return [
         f"{what} as {form} in {name}"
         for what, secret in secrets.items()
         for part in parts(secret)
-        for form, written in encodings(part).items()
+        for form, text in written(what, part).items()
         for name, content in lowered.items()
-        if written.lower() in content and not (form in _FOR_SECRETS and what.startswith("key id"))
+        if text.lower() in content
     ]

@@ -20,7 +20,7 @@ from tests.certificates import new_tls_site
 from tests.conftest import Site
 from tests.running_daemon import RunningDaemon
 from tests.terminals import Proof, certificate_proof, terminal, token_proof
-from tests.tools.leaks import contents, encodings, leaked
+from tests.tools.leaks import contents, leaked, written
 from tools.cli import main
 from tools.key_changes import adding
 from tools.key_making import make_key
@@ -122,10 +122,10 @@ class CanaryBox:
         filed = NAMES["name in a file's name"]
         for what, secret in self.secrets.items():
             piece = secret[: 3 * 80]
-            for form, written in encodings(piece).items():
-                text = f"{what.partition(' ')[0]} failed: {written.decode('latin-1')}"
-                if form != "plain" or not text.isprintable() or "-----" not in text:
-                    lines.append({"event": "fault", "reason": text, "remedy": text, "error": written.decode("latin-1")})
+            for form in written(what, piece).values():
+                shown = form.decode("latin-1")
+                text = f"{what.partition(' ')[0]} failed: {shown}"
+                lines.append({"event": "fault", "reason": text, "remedy": text, "error": shown})
         lines.append({"event": "answer", "terminal": NAMES["name of a terminal that was revoked"], "code": 1000})
         lines.append({"event": "answer", "request_id": NAMES["request id"], "route": f"/{NAMES['what was sent']}"})
         lines.append({"event": "answer", "first_encrypted_image": NAMES["what was sent"], "status": TOKEN})
