@@ -46,7 +46,9 @@ from daemon.sealed.jwe import JweFormat
 from daemon.sealed.kek import kek_files
 from daemon.sealed.keyring import KeyRing, load_ring
 from daemon.sealed.keystore import STORE_FILE
+from daemon.sealed.known_answers import check_known_answers
 from daemon.sealed.opener import Opener
+from daemon.self_test import known_photos, known_scores, prove
 from daemon.tls import ServerTls, make_tls
 from daemon.watched import Watched
 
@@ -176,6 +178,18 @@ def make_stages(config: Config, networks: Networks, opener: Opener, decoders: De
     )
 
 
+def prove_all(stages: Stages, networks: Networks) -> None:
+    """The self-test before the first request; the networks have reproduced their golden vectors when they were loaded.
+
+    Raises:
+        KeyRefused: the machine's cryptography gives other answers than the standards.
+        EngineRefused: known photos get wrong scores.
+    """
+    check_known_answers()
+    scores = known_scores(stages.detector, stages.recogniser, stages.calibration)
+    prove(scores, known_photos(networks.detection))
+
+
 @dataclass(frozen=True, slots=True)
 class Daemon:
     """Everything that serves.
@@ -207,6 +221,7 @@ def create_app(config: Config, journal: Journal) -> Daemon:
     memory = make_memory(config)
     decoders = make_decoders(config.photo)
     stages = make_stages(config, networks, make_opener(config, ring, memory), decoders)
+    prove_all(stages, networks)
     registry = watch_registry(config.terminals)
     credentials = Credentials(config.terminals.authentication, registry, today_utc)
     gate = Gate(credentials, RateLimit(config.terminals, registry, time.monotonic), config.management)
@@ -223,9 +238,7 @@ def create_app(config: Config, journal: Journal) -> Daemon:
         turnstile,
         Lost(lambda: journal.lost, lambda: decoders.lost),
     )
-    metrics = Metrics(figures.readings)
-    for answer in {COMPARED, INTERNAL_ERROR, *ANSWERS.values()}:
-        metrics.expect(PATH, answer.code, answer.status)
+    metrics = _make_metrics(figures)
     recent = Recent(time.monotonic, lambda: turnstile.waiting)
     pipeline = Pipeline(stages, started_pool(config.admission.running, "photo-two"))
     exchange = Exchange(journal, metrics, recent.add)
@@ -240,6 +253,13 @@ def create_app(config: Config, journal: Journal) -> Daemon:
     app.add_route("/openapi.yaml", OpenApi())
     app.add_route(JWKS_PATH, Jwks(lambda: ring.current().jwks()))
     return Daemon(app, pulse, turnstile)
+
+
+def _make_metrics(figures: Figures) -> Metrics:
+    metrics = Metrics(figures.readings)
+    for answer in {COMPARED, INTERNAL_ERROR, *ANSWERS.values()}:
+        metrics.expect(PATH, answer.code, answer.status)
+    return metrics
 
 
 def _warnings(

@@ -8,11 +8,14 @@ from collections.abc import Iterator
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "": ("fvctl doctor", "fvctl keys list --json", "fvctl terminals add --help"),
     "doctor": ("fvctl doctor", "fvctl doctor --only key_store --only disk_space", "fvctl doctor --json"),
+    "selftest": ("fvctl selftest", "fvctl selftest --offline"),
     "engines": ("fvctl engines build",),
     "engines build": ("fvctl engines build", "fvctl engines build --missing"),
     "engines list": ("fvctl engines list",),
     "engines verify": ("fvctl engines verify --json",),
-    "bench": ("fvctl bench opening",),
+    "bench": ("fvctl bench", "fvctl bench --photos photos"),
+    "bench cost": ("fvctl bench cost",),
+    "bench memory": ("fvctl bench memory --requests 20000",),
     "bench opening": ("fvctl bench opening --rounds 2000",),
     "photo": ("fvctl photo inspect sealed.txt",),
     "calibrate": (

@@ -12,7 +12,6 @@ Whoever helps makes a pair with --new-key, gives the public half away, and opens
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import gzip
 import io
 import json
@@ -29,14 +28,14 @@ from daemon.config import Config, load_config
 from daemon.errors import ConfigurationRefused, DeviceError
 from daemon.private import OWNER_ONLY
 from tools.console import OK, progress, say, show
-from tools.doctor import CHECKS, ask_all, device_of
+from tools.doctor import CHECKS, answered, device_at
 from tools.issuing import PUBLIC, write_new
 from tools.reaching import content_of
 from tools.support_bundle_journal import lines_of_file, lines_of_unit
 from tools.support_bundle_names import Pseudonyms, words_of_the_product
 from tools.support_bundle_scan import refuse_leaks
 from tools.support_bundle_seal import new_support_key, opened, public_half, sealed, support_key
-from tools.support_bundle_sources import UNIT, Box
+from tools.support_bundle_sources import Box
 
 _LINES = 2000
 """Of the journal: a day of a quiet branch, an hour of a busy one."""
@@ -139,13 +138,11 @@ def _key(args: argparse.Namespace, load: Callable[[], Config]) -> dict[str, obje
 
 
 def _doctor(args: argparse.Namespace, now: datetime) -> list[dict[str, object]]:
-    findings = ask_all(CHECKS, device_of(args, lambda: now))
-    rows = zip(CHECKS, findings, strict=True)
-    return [{"id": check.id, **dataclasses.asdict(finding), "status": finding.status.value} for check, finding in rows]
+    return answered(CHECKS, device_at(args.config, lambda: now))
 
 
 def _lines(args: argparse.Namespace) -> list[str]:
-    return lines_of_file(args.journal, args.lines) if args.journal else lines_of_unit(UNIT, args.lines)
+    return lines_of_file(args.journal, args.lines) if args.journal else lines_of_unit(args.lines)
 
 
 def _preview(files: dict[str, bytes], as_json: bool) -> int:

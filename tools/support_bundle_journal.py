@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,12 @@ from daemon.api.verification import PATH
 from daemon.audit import LOG_FIELDS
 from daemon.errors import ConfigurationRefused
 from daemon.records import Step
+from tools.service_manager import SERVICE, journal
 from tools.support_bundle_names import Pseudonyms
 
-_WITHIN_S = 20.0
+_SINCE = ("-1 day", "-1 hour")
+"""A day; of a device so busy that its day cannot be read in time, an hour."""
+
 _ROUTES = (PATH, "none", "/healthz", "/readyz", "/metrics", "/status", "/openapi.yaml", "/.well-known/jwks.json")
 _PARAMETERS = (FIRST_PHOTO, SECOND_PHOTO, AUTO_ROTATE, CHECK_QUALITY)
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?\+00:00")
@@ -84,20 +87,18 @@ _FIELDS: dict[str, Field] = {
 """Field of a line to what of it goes into a bundle; what has no rule stays out."""
 
 
-def lines_of_unit(unit: str, count: int) -> list[str]:
-    """The last lines that a unit wrote, oldest first.
+def lines_of_unit(count: int) -> list[str]:
+    """The last lines that the daemon wrote, oldest first.
 
     Raises:
         ConfigurationRefused: there is no journal, or this account may not read it.
     """
-    command = ["journalctl", "--no-pager", "--quiet", "--output=cat", f"--lines={count}", f"--unit={unit}"]
     try:
-        done = subprocess.run(command, capture_output=True, timeout=_WITHIN_S, check=True)
-    except (OSError, subprocess.SubprocessError) as error:
-        raise ConfigurationRefused(
-            f"journalctl does not answer: {type(error).__name__}", "Name a file with its lines: --journal FILE"
-        ) from None
-    return done.stdout.decode("utf-8", "replace").splitlines()
+        with suppress(ConfigurationRefused):
+            return journal(SERVICE, _SINCE[0])[-count:]
+        return journal(SERVICE, _SINCE[1])[-count:]
+    except PermissionError:
+        raise ConfigurationRefused("the journal is for root to read", "Ask again as root: sudo fvctl") from None
 
 
 def lines_of_file(path: Path, count: int) -> list[str]:

@@ -1,7 +1,7 @@
 """The last look at a finished bundle: where anything looks like a key, a photo, a token or a face, none is made.
 
-Knows nothing of how the content came to be but how pseudonyms look, so that a mistake there does not hide itself here. A refusal says which
-file and line and what kind of thing it is, and never repeats it.
+Of how the content came to be it knows how pseudonyms look, and no more: a mistake there does not hide itself here. A
+refusal says which file and line and what kind of thing it is, and never repeats it.
 """
 
 from __future__ import annotations

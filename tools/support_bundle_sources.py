@@ -11,8 +11,6 @@ import os
 import platform
 import re
 import socket
-import ssl
-import subprocess
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,17 +22,17 @@ from daemon import __version__
 from daemon.api.about import ID_DIGITS, calibration_path
 from daemon.api.registry import SubjectProof, load_registry
 from daemon.config import Config
-from daemon.errors import DeviceError
+from daemon.errors import ConfigurationRefused, DeviceError
 from daemon.inference.engine import RECORD_FILE, EngineRecord
 from daemon.score.calibration import CalibrationRecord
 from daemon.sealed.keystore import STORE_FILE
 from daemon.yaml_file import read_yaml
-from tools.reaching import own_address
+from tools.reaching import own_connection
+from tools.service_manager import SERVICE, SOCKET, shown
 from tools.support_bundle_journal import redacted
 from tools.support_bundle_names import Pseudonyms
 
-UNIT = "faceverifyd.service"
-_UNITS = (UNIT, "faceverifyd.socket", "faceverifyd-engines.service", "faceverifyd-doctor.timer")
+_UNITS = (SERVICE, SOCKET, "faceverifyd-engines.service", "faceverifyd-doctor.timer")
 _PROPERTIES = (
     "LoadState",
     "ActiveState",
@@ -53,7 +51,6 @@ _PROPERTIES = (
 )
 """Source: org.freedesktop.systemd1(5)."""
 
-_WITHIN_S = 5.0
 _VERSION = re.compile(r"[A-Za-z0-9.+~_-]{1,40}")
 _SHORT_ID = re.compile(rf"[0-9a-f]{{{ID_DIGITS}}}")
 _SAMPLE = re.compile(r"((?:faceverifyd|process)_[a-z_]+)(?:\{(.*)\})? ([0-9.e+-]+|NaN|[+-]Inf)")
@@ -131,9 +128,7 @@ class Box:
         return {unit: self._unit(unit) for unit in _UNITS}
 
     def _unit(self, unit: str) -> dict[str, Any]:
-        text = _output(["systemctl", "show", f"--property={','.join(_PROPERTIES)}", unit])
-        given = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
-        return {name: self._property(given[name]) for name in _PROPERTIES if name in given}
+        return {name: self._property(value) for name, value in shown(unit, _PROPERTIES).items()}
 
     def _property(self, value: str) -> str | int:
         return int(value) if value.isdigit() and len(value) < len(str(1 << 53)) else self.names.text(value)
@@ -206,34 +201,19 @@ def _keys(config: Config) -> list[str]:
     return []
 
 
-def _output(command: list[str]) -> str:
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=_WITHIN_S, check=True).stdout
-    except (OSError, subprocess.SubprocessError) as error:
-        raise DeviceError(f"{command[0]} does not answer: {type(error).__name__}", "Look at the system.") from None
-
-
 def _asked(config: Config, path: str) -> str:
     """What this device's own daemon answers.
 
     Raises:
-        DeviceError: nobody answers.
+        ConfigurationRefused: nobody answers.
     """
-    scheme, _, address = own_address(config.server).partition("://")
-    host, _, port = address.rpartition(":")
-    called = (host.strip("[]"), int(port))
-    connection = http.client.HTTPConnection(*called, timeout=_WITHIN_S)
     try:
-        if config.server.tls is not None and scheme == "https":
-            # The one certificate that is right here is the configured one, whatever host it is made out to.
-            trust = ssl.create_default_context(cafile=config.server.tls.certificate)
-            trust.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-            trust.check_hostname = False
-            connection = http.client.HTTPSConnection(*called, timeout=_WITHIN_S, context=trust)
-        connection.request("GET", path)
-        response = connection.getresponse()
-        return response.read().decode("utf-8", "replace") if response.status == http.HTTPStatus.OK else ""
+        connection = own_connection(config.server)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.read().decode("utf-8", "replace") if response.status == http.HTTPStatus.OK else ""
+        finally:
+            connection.close()
     except (OSError, http.client.HTTPException) as error:
-        raise DeviceError(f"no daemon answers: {type(error).__name__}", "fvctl doctor --only daemon") from None
-    finally:
-        connection.close()
+        raise ConfigurationRefused(f"no daemon answers: {type(error).__name__}", "fvctl doctor --only daemon") from None

@@ -23,7 +23,7 @@ OWNERS = {
     "unearth": ("tools/fetch.py",),
     "rich": ("tools/console.py",),
     "shtab": ("tools/completion.py",),
-    "matplotlib": ("tools/report.py",),
+    "matplotlib": ("tools/report.py", "tools/benchmark/plot.py"),
 }
 """Library to the files or folders that may import it; tests may import anything."""
 

@@ -15,6 +15,7 @@ from tools.cli import main, parser
 
 COMMANDS = (
     "doctor",
+    "selftest",
     "engines",
     "verify",
     "bench",
