@@ -227,17 +227,11 @@ def create_app(config: Config, journal: Journal) -> Daemon:
     gate = Gate(credentials, RateLimit(config.terminals, registry, time.monotonic), config.management)
     tls = make_tls(config, lambda _fault: None)  # gunicorn's own instance reports
     condition = Condition(networks.both, ring, registry, memory, tls, _warnings(config, ring, tls, journal))
-    for warning in condition.warnings():
-        journal.write("warning", reason=warning)
     pulse = Pulse(config.health, networks.reproduce, time.monotonic)
     # The turnstile tells the metrics what it sees, and they ask it: it is made first.
     turnstile = Turnstile(config.admission, time.monotonic, lambda waited_s: metrics.waited(waited_s))
-    figures = Figures(
-        about_device(config.inference, networks.both),
-        condition,
-        turnstile,
-        Lost(lambda: journal.lost, lambda: decoders.lost),
-    )
+    lost = Lost(lambda: journal.lost, lambda: decoders.lost)
+    figures = Figures(about_device(config.inference, networks.both), condition, turnstile, lost)
     metrics = _make_metrics(figures)
     recent = Recent(time.monotonic, lambda: turnstile.waiting)
     pipeline = Pipeline(stages, started_pool(config.admission.running, "photo-two"))
@@ -265,11 +259,13 @@ def _make_metrics(figures: Figures) -> Metrics:
 def _warnings(
     config: Config, ring: Watched[KeyRing], tls: ServerTls | None, journal: Journal
 ) -> Callable[[], tuple[str, ...]]:
-    """Gives the weaknesses in use, as of the keys and certificates held when it is asked."""
+    """Gives the weaknesses in use, as of the keys and certificates held when it is asked; journals them now."""
 
     def warnings() -> tuple[str, ...]:
         """Weaknesses in use."""
         lost = (JOURNAL_LOSES,) if journal.lost else ()
         return (*ring.kept().warnings(config.sealed), *(tls.warnings() if tls else ()), *lost)
 
+    for warning in warnings():
+        journal.write("warning", reason=warning)
     return warnings

@@ -95,9 +95,10 @@ class Server:
 
 @dataclass(frozen=True, slots=True, config=STRICT)
 class Management:
-    """Section `management`: from where health and metrics may be read."""
+    """Section `management`: from where health and metrics may be read, and the public JWK of whoever gets bundles."""
 
     networks: tuple[IPvAnyNetwork, ...]
+    support_key: Path | None
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)
@@ -195,13 +196,6 @@ class Inference:
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)
-class Support:
-    """Section `support`: whom `fvctl support-bundle` seals to, a public JWK."""
-
-    public_key: Path | None
-
-
-@dataclass(frozen=True, slots=True, config=STRICT)
 class Config:
     """The whole file."""
 
@@ -215,7 +209,6 @@ class Config:
     sealed: Sealed
     photo: PhotoLimits
     inference: Inference
-    support: Support
 
 
 def config_path(environment: Mapping[str, str]) -> Path:

@@ -4,7 +4,7 @@ Needs no network and no running daemon. What goes in is a list of things that ma
 records of engines, the calibration's head, metrics, the journal's fixed fields, versions, states of units. Names of
 terminals, keys, hosts, people and files get pseudonyms, the same for the same thing. The finished bundle is searched
 for whatever looks like a key, a photo or a token; where something is found, no bundle is made. It is sealed to the
-public key of support that `support.public_key` of the configuration, or --to, names.
+public key of support that `management.support_key` of the configuration, or --to, names.
 
 Whoever helps makes a pair with --new-key, gives the public half away, and opens bundles with --open.
 """
@@ -128,11 +128,11 @@ def _key(args: argparse.Namespace, load: Callable[[], Config]) -> dict[str, obje
     path = args.to
     if path is None:
         with suppress(DeviceError):  # a broken configuration is what the bundle may be about
-            path = load().support.public_key
+            path = load().management.support_key
     if path is None:
         raise ConfigurationRefused(
             "nobody is named to seal the bundle to",
-            "Name support's public key: --to FILE, or support.public_key in the configuration; or --unsealed.",
+            "Name support's public key: --to FILE, or management.support_key in the configuration; or --unsealed.",
         )
     return support_key(content_of(path))
 

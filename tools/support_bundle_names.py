@@ -52,7 +52,8 @@ def words_of_the_product() -> frozenset[str]:
     said = f"{_apart(said)} {said}{_MORE_WORDS}".lower()
     # Names that are put together too, `keepalive_s` or `sha256`; no hash and no key that a test or a manual prints.
     put_together = re.findall(r"(?<!\w)[a-z]{2,}(?:_[a-z0-9]{1,15})*\d{0,3}(?!\w)", said)
-    return frozenset((*re.findall(r"[a-z]+", said), *put_together))
+    found = {*re.findall(r"[a-z]+", said), *put_together}
+    return frozenset(word for word in found if not re.fullmatch(r"[0-9a-f]{8,}|.{40,}", word))
 
 
 def _apart(text: str) -> str:

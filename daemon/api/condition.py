@@ -36,7 +36,8 @@ _WEAKNESSES = {
     ),
     PUBLISHED_WARNING: (
         PUBLISHED_WARNING,
-        "Give terminals an own one: fvctl keys add --kind legacy --activate; and destroy the published one.",
+        "Give terminals an own one: fvctl keys add --kind legacy --activate; when they have it: "
+        "fvctl keys destroy --compromised KID",
     ),
     EXPIRED: ("the device's certificate has expired: terminals that check it do not ask any more", _NEW_CERTIFICATE),
     EXPIRES_SOON: ("the device's certificate ends within 30 days", _NEW_CERTIFICATE),

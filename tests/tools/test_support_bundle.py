@@ -233,14 +233,14 @@ def test_a_planted_leak_makes_it_abort(
 
 def test_without_a_key_it_refuses(box: CanaryBox, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert _bundle(box, tmp_path / "bundle") == 2
-    assert "--to FILE, or support.public_key" in capsys.readouterr().err
+    assert "--to FILE, or management.support_key" in capsys.readouterr().err
     assert not (tmp_path / "bundle").exists()
 
 
 def test_the_configuration_names_the_key(
     box: CanaryBox, tmp_path: Path, pair: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config, out = box.site.write("sealing.yaml", support={"public_key": str(pair[1])}), tmp_path / "bundle.jwe"
+    config, out = box.site.write("sealing.yaml", management={"support_key": str(pair[1])}), tmp_path / "bundle.jwe"
     without = [f"--without={name}" for name in ALL_FILES - {"versions.json"}]
     capsys.readouterr()
     assert main(["support-bundle", "--config", str(config), "--out", str(out), "--json", *without]) == 0
