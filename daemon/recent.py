@@ -38,6 +38,10 @@ class Minute:
         self.waiting_max = max(self.waiting_max, waiting)
         self._durations[math.ceil(math.log(max(duration_ms, 0.1), _STEP))] += 1
 
+    def copied(self) -> Minute:
+        """As it is now, for who looks at it while answers go on being added."""
+        return Minute(self.number, self.codes.copy(), self.waiting_max, self._durations.copy())
+
     def percentile_ms(self, percent: float) -> float | None:
         """Milliseconds that so many percent of the answers took at most, to within 5 %; None without answers."""
         return percentile_ms([self], percent)
@@ -82,7 +86,7 @@ class Recent:
         """The last 60 minutes, the oldest first and the one that runs last; those without answers are empty."""
         now = self._number()
         with self._lock:
-            known = {minute.number: minute for minute in self._minutes}
+            known = {minute.number: minute.copied() for minute in self._minutes}
         return [known.get(number, Minute(number)) for number in range(now - MINUTES + 1, now + 1)]
 
     def _number(self) -> int:

@@ -15,6 +15,7 @@ import argparse
 import gzip
 import io
 import json
+import subprocess
 import sys
 import tarfile
 from collections.abc import Callable
@@ -28,7 +29,6 @@ from daemon.config import Config, load_config
 from daemon.errors import ConfigurationRefused, DeviceError
 from daemon.private import OWNER_ONLY
 from tools.console import OK, progress, say, show
-from tools.doctor import CHECKS, answered, device_at
 from tools.issuing import PUBLIC, write_new
 from tools.reaching import content_of
 from tools.support_bundle_journal import lines_of_file, lines_of_unit
@@ -39,6 +39,9 @@ from tools.support_bundle_sources import Box
 
 _LINES = 2000
 """Of the journal: a day of a quiet branch, an hour of a busy one."""
+
+_DOCTOR_WITHIN_S = 60.0
+"""It answers within ten, on a machine that is not busy with something else."""
 
 _ABOUT = f"""What fvctl support-bundle of faceverifyd {__version__} found on a device.
 
@@ -73,6 +76,8 @@ def _made(make: Callable[[], str], names: Pseudonyms) -> str:
         return make()
     except DeviceError as error:
         return json.dumps({"not made": names.text(str(error.args[0]))}) + "\n"
+    except Exception as error:  # noqa: BLE001 - a bundle is made whatever is broken
+        return json.dumps({"not made": names.text(f"{type(error).__name__}")}) + "\n"
 
 
 def packed(files: dict[str, bytes], made: datetime) -> bytes:
@@ -103,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
     load = lru_cache(1)(lambda: load_config(args.config))
     key = None if args.preview or args.unsealed else _key(args, load)
     now = datetime.now(timezone.utc)
-    box = Box(load, lambda: _doctor(args, now), lambda: _lines(args), Pseudonyms(words_of_the_product()))
+    box = Box(load, lambda: _doctor(args.config), lambda: _lines(args), Pseudonyms(words_of_the_product()))
     files = collected(box, args.without)
     if args.preview:
         return _preview(files, args.json)
@@ -137,8 +142,18 @@ def _key(args: argparse.Namespace, load: Callable[[], Config]) -> dict[str, obje
     return support_key(content_of(path))
 
 
-def _doctor(args: argparse.Namespace, now: datetime) -> list[dict[str, object]]:
-    return answered(CHECKS, device_at(args.config, lambda: now))
+def _doctor(config: Path) -> list[dict[str, object]]:
+    """Doctor's answers, asked in a process of its own: what it looks at may be so broken that it ends the process.
+
+    Raises:
+        ConfigurationRefused: it gave none.
+    """
+    command = [sys.executable, "-m", "tools.cli", "doctor", "--json", "--config", str(config)]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=_DOCTOR_WITHIN_S, check=False)
+        return list(json.loads(done.stdout))
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        raise ConfigurationRefused(f"doctor gave no answers: {type(error).__name__}", "Ask it: fvctl doctor") from None
 
 
 def _lines(args: argparse.Namespace) -> list[str]:

@@ -100,11 +100,12 @@ class Box:
         with suppress(OSError):
             names.learn("id", Path("/etc/machine-id").read_text("ascii").strip())
         with suppress(DeviceError):
-            config = self.load()
-            names.learn("terminal", *_terminals(config))
-            names.learn("key", *_keys(config))
-            if config.keys.pkcs11 is not None:
-                names.learn("word", config.keys.pkcs11.token, config.keys.pkcs11.key)
+            names.learn("terminal", *_terminals(self.load()))
+        with suppress(DeviceError):
+            names.learn("key", *_keys(self.load()))
+        with suppress(DeviceError):
+            token = self.load().keys.pkcs11
+            names.learn("word", *((token.token, token.key) if token else ()))
 
     def _engines(self) -> list[dict[str, Any]]:
         settings = self.load().inference

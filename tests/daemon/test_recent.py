@@ -66,6 +66,14 @@ def test_any_duration_can_be_kept(recent: Recent, took_ms: float) -> None:
     assert percentile_ms(recent.minutes(), 50) == pytest.approx(max(took_ms, 0.1), rel=0.05)
 
 
+def test_what_was_asked_for_does_not_change_any_more(recent: Recent) -> None:
+    recent.add(1000, 20)
+    seen = recent.minutes()[-1]
+    recent.add(4000, 900)
+    assert dict(seen.codes) == {1000: 1}
+    assert seen.percentile_ms(99) == pytest.approx(20, rel=0.05)
+
+
 def test_a_busy_day_takes_no_more_memory_than_its_last_hour(recent: Recent, clock: Clock) -> None:
     for _ in range(24 * 60):
         recent.add(1000, 20)
