@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import REPOSITORY
-from tools.console import progress, say, show, show_rows
+from tools.console import progress, say, show, show_rows, transfer
 
 FIELDS: dict[str, Any] = {"file": "[red]/srv/[/x]/:smile:.npz", "share": 0.25, "next": "go on " * 30, "none": None}
 ROWS: list[dict[str, Any]] = [
@@ -99,3 +99,11 @@ def _on_a_terminal(program: str, environment: dict[str, str]) -> str:
     )
     os.close(theirs)
     return os.read(ours, 65536).decode()
+
+
+def test_a_download_has_a_bar_on_a_terminal_and_a_line_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
+    with transfer("fetched a.whl") as report:
+        report(object(), 500, 1000)
+    assert capsys.readouterr().err == "fetched a.whl\n"
+    program = "with console.transfer('fetched a.whl') as report:\n report(0, 500000, 1000000); time.sleep(0.3)"
+    assert "0.5/1.0 MB" in _on_a_terminal(program, {"NO_COLOR": "1"})
