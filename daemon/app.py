@@ -13,7 +13,7 @@ import falcon
 
 from daemon.api.about import about_device, calibration_path
 from daemon.api.admission import Turnstile
-from daemon.api.condition import JOURNAL_LOSES, Condition
+from daemon.api.condition import JOURNAL_LOSES, LOWERED, Condition
 from daemon.api.credentials import Credentials, today_utc
 from daemon.api.exchange import Exchange, Gate
 from daemon.api.figures import Figures, Lost
@@ -49,7 +49,7 @@ from daemon.sealed.keystore import STORE_FILE
 from daemon.sealed.known_answers import check_known_answers
 from daemon.sealed.opener import Opener
 from daemon.self_test import known_photos, known_scores, prove
-from daemon.tls import ServerTls, make_tls
+from daemon.tls import make_tls
 from daemon.watched import Watched
 
 WsgiApp = falcon.App[falcon.Request, falcon.Response]
@@ -67,14 +67,13 @@ class Networks:
         """Both, in the order in which photos meet them."""
         return self.detection, self.recognition
 
-    @property
-    def running_on(self) -> dict[str, str]:
-        """What each really runs on, by its name."""
-        return {network.manifest.name: network.accelerator.value for network in self.both}
-
     def reproduce(self) -> bool:
         """Whether both still compute their golden vectors."""
         return self.detection.reproduces() and self.recognition.reproduces()
+
+    def running_on(self) -> dict[str, str]:
+        """The accelerator of each network, by the network's name."""
+        return {network.manifest.name: network.accelerator.value for network in self.both}
 
 
 def load_networks(settings: Inference) -> Networks:
@@ -94,6 +93,11 @@ def load_networks(settings: Inference) -> Networks:
 def _load_network(settings: Inference, name: str, threads: int) -> OnnxNetwork:
     manifest = load_manifest(settings.networks / name)
     return load_engine(settings.engines, manifest, Target(settings.accelerator, settings.policy, threads))
+
+
+def is_lowered(settings: Inference, networks: Networks) -> bool:
+    """Whether a network runs on something slower than what is asked for, which policy allow_lower permits."""
+    return set(networks.running_on().values()) != {settings.accelerator.value}
 
 
 def make_detector(networks: Networks) -> FaceDetector:
@@ -226,7 +230,7 @@ def create_app(config: Config, journal: Journal) -> Daemon:
     credentials = Credentials(config.terminals.authentication, registry, today_utc)
     gate = Gate(credentials, RateLimit(config.terminals, registry, time.monotonic), config.management)
     tls = make_tls(config, lambda _fault: None)  # gunicorn's own instance reports
-    condition = Condition(networks.both, ring, registry, memory, tls, _warnings(config, ring, tls, journal))
+    condition = Condition(networks.both, ring, registry, memory, tls, _warnings(config, ring, journal, networks))
     pulse = Pulse(config.health, networks.reproduce, time.monotonic)
     # The turnstile tells the metrics what it sees, and they ask it: it is made first.
     turnstile = Turnstile(config.admission, time.monotonic, lambda waited_s: metrics.waited(waited_s))
@@ -241,7 +245,7 @@ def create_app(config: Config, journal: Journal) -> Daemon:
         app.add_error_handler(kind, exchange.on_error)
     app.add_route(PATH, Verification(pipeline, turnstile, pulse, config.server))
     app.add_route("/healthz", Alive())
-    app.add_route("/readyz", Ready(condition.reasons, networks.running_on))
+    app.add_route("/readyz", Ready(condition.reasons, networks.running_on(), is_lowered(config.inference, networks)))
     app.add_route("/metrics", Exposition(metrics))
     app.add_route("/status", Status(figures, recent))
     app.add_route("/openapi.yaml", OpenApi())
@@ -257,14 +261,16 @@ def _make_metrics(figures: Figures) -> Metrics:
 
 
 def _warnings(
-    config: Config, ring: Watched[KeyRing], tls: ServerTls | None, journal: Journal
+    config: Config, ring: Watched[KeyRing], journal: Journal, networks: Networks
 ) -> Callable[[], tuple[str, ...]]:
     """Gives the weaknesses in use, as of the keys and certificates held when it is asked; journals them now."""
+    tls = make_tls(config, lambda _fault: None)  # gunicorn's own instance reports
+    lowered = (LOWERED,) if is_lowered(config.inference, networks) else ()
 
     def warnings() -> tuple[str, ...]:
         """Weaknesses in use."""
         lost = (JOURNAL_LOSES,) if journal.lost else ()
-        return (*ring.kept().warnings(config.sealed), *(tls.warnings() if tls else ()), *lost)
+        return (*ring.kept().warnings(config.sealed), *(tls.warnings() if tls else ()), *lowered, *lost)
 
     for warning in warnings():
         journal.write("warning", reason=warning)

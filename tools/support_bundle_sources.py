@@ -13,7 +13,7 @@ import re
 import socket
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from daemon.api.registry import SubjectProof, load_registry
 from daemon.config import Config
 from daemon.errors import ConfigurationRefused, DeviceError
 from daemon.inference.engine import RECORD_FILE, EngineRecord
+from daemon.inference.platform import Platform
 from daemon.score.calibration import CalibrationRecord
 from daemon.sealed.keystore import STORE_FILE
 from daemon.yaml_file import read_yaml
@@ -112,10 +113,11 @@ class Box:
         found = []
         for name in (settings.detection, settings.recognition):
             record = read_yaml(settings.engines / name / RECORD_FILE, EngineRecord)
-            told = {"network": name, "accelerator": record.accelerator, "checks": record.checks}
+            told = {"network": name, "asked": record.asked, "checks": record.checks, "built_utc": record.built_utc}
+            basis = {"accelerator": record.basis.accelerator.value, "precision": record.basis.precision.value}
             ids = {"engine": record.identity[:ID_DIGITS], "model": record.model_hash[:ID_DIGITS]}
-            versions = {"onnxruntime": _version(record.onnxruntime), "built_utc": record.built_utc}
-            found.append(self.names.value(told | versions) | ids)
+            platforms = {"made_on": record.basis.platform, "asked_for": record.asked_platform}
+            found.append(self.names.value(told) | basis | ids | {key: _platform(on) for key, on in platforms.items()})
         return found
 
     def _calibration(self) -> dict[str, Any]:
@@ -179,6 +181,11 @@ def _system() -> dict[str, str]:
         )
         found["l4t"] = f"{release[1]}.{release[2]}" if release else ""
     return found
+
+
+def _platform(platform: Platform) -> dict[str, str]:
+    """Versions, and the GPU's name as its driver has it."""
+    return {name: _version(value.replace(" ", "_")) for name, value in asdict(platform).items() if value}
 
 
 def _version(text: str) -> str:

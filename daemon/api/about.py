@@ -11,9 +11,9 @@ from pathlib import Path
 
 from daemon import __version__
 from daemon.config import Inference
-from daemon.inference.accelerators import ONNXRUNTIME_VERSION
 from daemon.inference.engine import RECORD_FILE, EngineRecord
 from daemon.inference.network import OnnxNetwork
+from daemon.inference.platform import ONNXRUNTIME_VERSION
 from daemon.score.calibration import CalibrationRecord
 from daemon.yaml_file import read_yaml
 
@@ -42,7 +42,7 @@ class Engine:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What does not change while the daemon runs."""
+    """What does not change while the daemon runs; `asked` is the accelerator that the configuration names."""
 
     release: str
     python: str
@@ -51,6 +51,7 @@ class About:
     calibration: str
     calibrated_utc: str
     started_utc: datetime
+    asked: str
 
 
 def calibration_path(settings: Inference) -> Path:
@@ -74,6 +75,7 @@ def about_device(settings: Inference, networks: Iterable[OnnxNetwork]) -> About:
         calibration=hashlib.sha256(calibration.read_bytes()).hexdigest()[:ID_DIGITS],
         calibrated_utc=record.made_utc,
         started_utc=datetime.now(timezone.utc),
+        asked=settings.accelerator.value,
     )
 
 

@@ -20,6 +20,7 @@ from daemon.tls import UNREADABLE as UNREADABLE_FILES
 from daemon.watched import Watched
 
 JOURNAL_LOSES = "journal_loses_lines"
+LOWERED = "accelerator_lowered"
 DEVICE = "of the device"
 """Whose certificate it is that terminals see."""
 
@@ -44,6 +45,10 @@ _WEAKNESSES = {
     UNREADABLE_FILES: (
         "certificate and key do not fit together: the pair before them is served",
         "Put in both files of one pair; or make them anew: fvctl terminals server-certificate HOST",
+    ),
+    LOWERED: (
+        "a network runs on something slower than inference.accelerator asks for",
+        "See what is missing: fvctl doctor --only engines",
     ),
     JOURNAL_LOSES: (
         "nobody took some lines of the journal: what happened then is not written down",

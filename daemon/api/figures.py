@@ -56,6 +56,9 @@ class Figures:
         )
         engines = {(row.network, row.accelerator, row.engine, row.model): 1.0 for row in about.engines}
         yield Reading("engine_info", "1 for each engine, and what it really runs on.", engines.items(), _ENGINE)
+        runs = {(row.network, row.accelerator, about.asked): 1.0 for row in about.engines}
+        text = "1 for each network: what it runs on, and what the configuration asks for."
+        yield Reading("accelerator_info", text, runs.items(), ("network", "accelerator", "asked"))
         calibration = {(about.calibration, about.calibrated_utc): 1.0}
         yield Reading(
             "calibration_info", "1 for the calibration in use.", calibration.items(), ("calibration", "made_utc")

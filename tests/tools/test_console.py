@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import REPOSITORY
-from tools.console import progress, say, show, show_rows, transfer
+from tools.console import progress, say, show, show_rows, transfer, wait_for
 
 FIELDS: dict[str, Any] = {"file": "[red]/srv/[/x]/:smile:.npz", "share": 0.25, "next": "go on " * 30, "none": None}
 ROWS: list[dict[str, Any]] = [
@@ -107,3 +107,14 @@ def test_a_download_has_a_bar_on_a_terminal_and_a_line_elsewhere(capsys: pytest.
     assert capsys.readouterr().err == "fetched a.whl\n"
     program = "with console.transfer('fetched a.whl') as report:\n report(0, 500000, 1000000); time.sleep(0.3)"
     assert "0.5/1.0 MB" in _on_a_terminal(program, {"NO_COLOR": "1"})
+
+
+@pytest.mark.parametrize(
+    ("expected_s", "forecast"), [(41.6, "about 42 s the last time"), (None, "minutes, the first time")]
+)
+def test_a_wait_begins_with_how_long_it_should_take(
+    expected_s: float | None, forecast: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps = iter([None, None, "ready"])
+    assert wait_for(lambda _within_s: next(steps), "building", expected_s) == "ready"
+    assert capsys.readouterr().err == f"building; {forecast}\n"

@@ -25,7 +25,14 @@ from tools.key_store import Operation
 from tools.keys import key_store
 
 ABOUT = About(
-    "0.2.0", "3.12.7", "1.23.2", (Engine("yunet", "tensorrt", "49f0", "87fe", "2026"),), "9d1f", "2026-11-22", ADDED
+    "0.2.0",
+    "3.12.7",
+    "1.23.2",
+    (Engine("yunet", "tensorrt", "49f0", "87fe", "2026"),),
+    "9d1f",
+    "2026-11-22",
+    ADDED,
+    "tensorrt",
 )
 LAST_DAY = date(2036, 1, 1)
 LAST_DAY_S = 2082758400.0

@@ -23,6 +23,7 @@ ABOUT = About(
     calibration="9d1f7c2ab0e4d863",
     calibrated_utc="2026-11-22T10:00:00+00:00",
     started_utc=NOW - timedelta(days=3),
+    asked="tensorrt",
 )
 
 
