@@ -141,7 +141,7 @@ def run(args: argparse.Namespace) -> int:
 def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(act=_race)
     parser.add_argument("--rounds", type=_above_zero, default=8, help="of each contender (default: 8)")
-    parser.add_argument("--round-seconds", type=float, default=3.0, help="of each round (default: 3)")
+    parser.add_argument("--round-seconds", type=float, default=4.0, help="of each round (default: 4)")
     parser.add_argument("--clients", type=_above_zero, default=8, help="that saturate the daemon (default: 8)")
     parser.add_argument(
         "--seconds", type=float, default=120.0, help=f"of the open loop at {HALF_LOAD * 100:.0f}%% (default: 120)"

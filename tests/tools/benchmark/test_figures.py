@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 
 import numpy as np
@@ -47,10 +48,28 @@ def test_latency_counts_from_when_it_was_due_and_not_from_when_it_was_sent() -> 
     assert Done(0, 0, due_s=2.0, ended_s=2.5).latency_ms == 500
 
 
-def test_rate_adds_up_what_each_client_did_in_its_own_time() -> None:
-    # By hand: client 0 did 2 in 1 s, client 1 did 3 in 2 s and then waited for nobody.
-    done = [Done(0, 0, 0, 0.5), Done(0, 0, 0.5, 1.0), *(Done(1, 0, 0, end) for end in (0.5, 1.5, 2.0))]
-    assert Round(0.0, done).rate == pytest.approx(2 / 1 + 3 / 2)
+def _queue(clients: int, servers: int, each: int, took_s: float) -> Round:
+    """What clients without a pause would see of a queue: the first to come is served first, always as fast."""
+    coming = [(0.0, client) for client in range(clients)]
+    free = [0.0] * servers
+    done: list[Done] = []
+    left = dict.fromkeys(range(clients), each)
+    while coming:
+        due_s, client = heapq.heappop(coming)
+        ended_s = max(due_s, heapq.heappop(free)) + took_s
+        heapq.heappush(free, ended_s)
+        done.append(Done(client, 0, due_s, ended_s))
+        left[client] -= 1
+        if left[client]:
+            heapq.heappush(coming, (ended_s, client))
+    return Round(0.0, done)
+
+
+@pytest.mark.parametrize(
+    ("clients", "servers", "each"), [(1, 1, 4), (2, 2, 4), (8, 1, 4), (8, 4, 4), (8, 2, 12), (32, 4, 1)]
+)
+def test_rate_is_what_the_servers_can_do(clients: int, servers: int, each: int) -> None:
+    assert _queue(clients, servers, each, took_s=0.5).rate == pytest.approx(servers / 0.5)
 
 
 def test_refused_requests_are_no_verifications() -> None:
