@@ -28,7 +28,7 @@ from tools.benchmark.figures import mean_rate
 from tools.benchmark.machine import Others, machine_facts
 from tools.benchmark.photos import Pair, about, folder_pairs, sized_pairs
 from tools.benchmark.plot import write_plot
-from tools.benchmark.race import HALF_LOAD, HTTP_MANY, OVERLOAD, Plan, measure
+from tools.benchmark.race import BELOW, HTTP_MANY, ABOVE, Plan, measure
 from tools.benchmark.site import Cores, bench_site, on_cores
 from tools.benchmark.tables import all_tables, show_tables
 from tools.console import NEEDS_DOING, OK, actions, progress, show_rows
@@ -144,10 +144,10 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--round-seconds", type=float, default=4.0, help="of each round (default: 4)")
     parser.add_argument("--clients", type=_above_zero, default=8, help="that saturate the daemon (default: 8)")
     parser.add_argument(
-        "--seconds", type=float, default=120.0, help=f"of the open loop at {HALF_LOAD * 100:.0f}%% (default: 120)"
+        "--seconds", type=float, default=120.0, help=f"of the open loop at {BELOW * 100:.0f}%% (default: 120)"
     )
     parser.add_argument(
-        "--over-seconds", type=float, default=30.0, help=f"of the open loop at {OVERLOAD * 100:.0f}%% (default: 30)"
+        "--over-seconds", type=float, default=30.0, help=f"of the open loop at {ABOVE * 100:.0f}%% (default: 30)"
     )
     parser.add_argument("--starts", type=_above_zero, default=3, help="how often the start is timed (default: 3)")
     parser.add_argument("--plot", type=Path, help="write latency against offered load to this SVG file")
