@@ -28,7 +28,7 @@ from tools.benchmark.figures import mean_rate
 from tools.benchmark.machine import Others, machine_facts
 from tools.benchmark.photos import Pair, about, folder_pairs, sized_pairs
 from tools.benchmark.plot import write_plot
-from tools.benchmark.race import BELOW, HTTP_MANY, ABOVE, Plan, measure
+from tools.benchmark.race import ABOVE, BELOW, HTTP_MANY, Plan, measure
 from tools.benchmark.site import Cores, bench_site, on_cores
 from tools.benchmark.tables import all_tables, show_tables
 from tools.console import NEEDS_DOING, OK, actions, progress, show_rows

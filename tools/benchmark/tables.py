@@ -27,15 +27,15 @@ from tools.benchmark.figures import (
 )
 from tools.benchmark.ours import ENGINE_PART
 from tools.benchmark.race import (
+    ABOVE,
+    BELOW,
     ENGINES_MANY,
     ENGINES_ONE,
-    BELOW,
     HTTP_MANY,
     HTTP_ONE,
     OPENCV_FULL,
     OPENCV_SMALL,
     OPENCV_WAYS,
-    ABOVE,
     Measured,
 )
 from tools.console import show, show_rows

@@ -26,8 +26,8 @@ def _draw() -> np.random.Generator:
 
 
 def _steady(rate: float, cpu_s: float = 0.0) -> Round:
-    """One client, ten verifications, each as long as the last."""
-    return Round(10.0, [Done(0, 0, 10 + n / rate, 10 + (n + 1) / rate) for n in range(10)], cpu_s)
+    """One client, four verifications, each as long as the last."""
+    return Round(10.0, [Done(0, 0, 10 + n / rate, 10 + (n + 1) / rate) for n in range(4)], cpu_s)
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.5, 50), (0.95, 95), (0.99, 99), (1, 100)])
@@ -80,7 +80,7 @@ def test_refused_requests_are_no_verifications() -> None:
 
 
 def test_processor_time_is_of_one_verification() -> None:
-    assert cpu_ms([_steady(10, cpu_s=3.0), _steady(10, cpu_s=5.0)]) == pytest.approx(8000 / 20)
+    assert cpu_ms([_steady(10, cpu_s=3.0), _steady(10, cpu_s=5.0)]) == pytest.approx(8000 / 8)
 
 
 def test_ratio_of_machines_that_are_equally_slowed_is_exact() -> None:
@@ -90,10 +90,10 @@ def test_ratio_of_machines_that_are_equally_slowed_is_exact() -> None:
 
 
 def test_interval_is_as_wide_as_the_normal_one() -> None:
-    # By theory: for 60 rounds the mean of rates is about normal, with a standard error of s / sqrt(60).
-    rates = np.random.default_rng(3).normal(20, 2, 60)
-    found = ratio(mean_rate, [_steady(rate) for rate in rates], [_steady(1.0)] * 60, _draw())
-    error = rates.std() / math.sqrt(60)
+    # By theory: for 40 rounds the mean of rates is about normal, with a standard error of s / sqrt(40).
+    rates = np.random.default_rng(3).normal(20, 2, 40)
+    found = ratio(mean_rate, [_steady(rate) for rate in rates], [_steady(1.0)] * 40, _draw())
+    error = rates.std() / math.sqrt(40)
     assert found.value == pytest.approx(rates.mean())
     assert found.high - found.low == pytest.approx(2 * 1.96 * error, rel=0.1)
 
