@@ -6,8 +6,8 @@
     fvctl bench memory --requests 20000   whether memory stays what it is
     fvctl bench opening --rounds 2000     whether the time of a refusal gives its reason away
 
-All but the last start a daemon of their own, with the site's engines and limits, on a free port of loopback. Run them as
-root: nobody else may see the memory of the daemon's processes.
+All but the last start a daemon of their own, with the site's engines and limits, on a free port of loopback. Run them
+as root: nobody else may see the memory of the daemon's processes.
 
 A device must not tell a wrong key from a wrong tag, an unknown key id or a key of another terminal: `opening` measures
 every reason against every other, for each kind of key. Exit code 1 where two reasons are told apart, or where memory
