@@ -216,8 +216,8 @@ def step_table(measured: Measured) -> Table:
     inside = {name: float(np.median([parts[name] for parts in measured.parts])) for name in measured.parts[0]}
     engines = {name: took_ms for name, took_ms in inside.items() if name.startswith(ENGINE_PART)}
     times = {
-        **{name: (took_ms, engines.get(ENGINE_PART + name, 0.0)) for name, took_ms in steps.items()},
-        "rest: HTTP, form, answer": (whole_ms - sum(steps.values()), 0.0),
+        **{name: (took_ms, engines.get(ENGINE_PART + name, math.nan)) for name, took_ms in steps.items()},
+        "rest: HTTP, form, answer": (whole_ms - sum(steps.values()), math.nan),
         "whole": (whole_ms, sum(engines.values())),
     }
     rows = [
