@@ -12,6 +12,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "engines": ("fvctl engines build",),
     "engines build": ("fvctl engines build", "fvctl engines build --missing"),
     "engines list": ("fvctl engines list",),
+    "engines prune": ("fvctl engines prune",),
+    "engines preflight": ("fvctl engines preflight",),
     "engines verify": ("fvctl engines verify --json",),
     "bench": ("fvctl bench", "fvctl bench --photos photos"),
     "bench cost": ("fvctl bench cost",),

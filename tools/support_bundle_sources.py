@@ -19,12 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from daemon import __version__
-from daemon.api.about import ID_DIGITS, calibration_path
 from daemon.api.registry import SubjectProof, load_registry
 from daemon.config import Config
 from daemon.errors import ConfigurationRefused, DeviceError
-from daemon.inference.engine import RECORD_FILE, EngineRecord
-from daemon.inference.platform import Platform
 from daemon.score.calibration import CalibrationRecord
 from daemon.sealed.keystore import STORE_FILE
 from daemon.yaml_file import read_yaml
@@ -53,7 +50,7 @@ _PROPERTIES = (
 """Source: org.freedesktop.systemd1(5)."""
 
 _VERSION = re.compile(r"[A-Za-z0-9.+~_-]{1,40}")
-_SHORT_ID = re.compile(rf"[0-9a-f]{{{ID_DIGITS}}}")
+_SHORT_ID = re.compile(r"[0-9a-f]{16}")
 _SAMPLE = re.compile(r"((?:faceverifyd|process)_[a-z_]+)(?:\{(.*)\})? ([0-9.e+-]+|NaN|[+-]Inf)")
 _LABEL = re.compile(r'([a-z_]+)="((?:[^"\\]|\\.)*)"')
 
@@ -109,6 +106,10 @@ class Box:
             names.learn("word", *((token.token, token.key) if token else ()))
 
     def _engines(self) -> list[dict[str, Any]]:
+        # Here: where onnxruntime cannot even be loaded, the other parts are made all the same.
+        from daemon.api.about import ID_DIGITS
+        from daemon.inference.engine import RECORD_FILE, EngineRecord
+
         settings = self.load().inference
         found = []
         for name in (settings.detection, settings.recognition):
@@ -122,6 +123,8 @@ class Box:
 
     def _calibration(self) -> dict[str, Any]:
         """All of it but the map."""
+        from daemon.api.about import ID_DIGITS, calibration_path  # here, as above
+
         record = read_yaml(calibration_path(self.load().inference), CalibrationRecord)
         names = ("tool", "made_utc", "data", "error_rates", "counted_to")
         told: dict[str, Any] = self.names.value({name: getattr(record, name) for name in names})
@@ -183,9 +186,9 @@ def _system() -> dict[str, str]:
     return found
 
 
-def _platform(platform: Platform) -> dict[str, str]:
+def _platform(of: Any) -> dict[str, str]:  # noqa: ANN401 - a Platform, which is not known before onnxruntime is
     """Versions, and the GPU's name as its driver has it."""
-    return {name: _version(value.replace(" ", "_")) for name, value in asdict(platform).items() if value}
+    return {name: _version(value.replace(" ", "_")) for name, value in asdict(of).items() if value}
 
 
 def _version(text: str) -> str:
