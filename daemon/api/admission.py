@@ -65,6 +65,18 @@ class Turnstile:
         """Admit nobody any more; those who are in, or wait already, are not touched."""
         self._closed = True
 
+    def look_in(self) -> None:
+        """Nothing where there may be a place, which is not taken: a body that is on its way must not hold one.
+
+        Raises:
+            TryLater: the device stops, or the queue is full.
+        """
+        if self._closed:
+            raise TryLater("stopping", self._retry_after_s())
+        with self._lock:
+            if self._waiting and self._is_full():  # where somebody waits, no place is free
+                raise TryLater("queue full", self._retry_after_s())
+
     @contextmanager
     def admit(self) -> Iterator[None]:
         """A place among those worked on, held for the block.
@@ -86,7 +98,7 @@ class Turnstile:
 
     def _wait(self) -> None:
         with self._lock:
-            if self._waiting >= self._settings.waiting:
+            if self._is_full():
                 raise TryLater("queue full", self._retry_after_s())
             self._waiting += 1
         try:
@@ -97,6 +109,13 @@ class Turnstile:
         if not admitted:
             raise TryLater("deadline passed in the queue", self._retry_after_s())
 
+    def _is_full(self) -> bool:
+        """Whether who comes now would wait in vain: for want of a place, or beyond the deadline by the forecast."""
+        return self._waiting >= self._settings.waiting or self._forecast_s() > self._settings.deadline_s
+
     def _retry_after_s(self) -> int:
         """Whole seconds until the queue as it is now is worked off."""
-        return max(1, math.ceil(self._waiting * self._usual_s / self._settings.running))
+        return max(1, math.ceil(self._forecast_s()))
+
+    def _forecast_s(self) -> float:
+        return self._waiting * self._usual_s / self._settings.running

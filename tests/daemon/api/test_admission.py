@@ -110,6 +110,48 @@ def test_who_is_sent_away_is_told_when_the_queue_will_be_worked_off() -> None:
     assert refused.retry_after_s == 11
 
 
+def _looks_in(turnstile: Turnstile) -> bool:
+    """Whether who looks in is let on."""
+    try:
+        turnstile.look_in()
+    except TryLater as refused:
+        assert str(refused) == "queue full"
+        return False
+    return True
+
+
+def test_who_looks_in_is_sent_away_while_the_queue_is_full_and_not_while_there_is_room() -> None:
+    turnstile = _turnstile(running=1, waiting=1)
+    waits = threading.Thread(target=lambda: turnstile.admit().__enter__())
+    with turnstile.admit():
+        assert _looks_in(turnstile)
+        waits.start()
+        while turnstile._waiting == 0:
+            pass
+        assert not _looks_in(turnstile)
+    waits.join()
+    assert _looks_in(turnstile)
+
+
+def test_looking_in_takes_no_place() -> None:
+    turnstile = _turnstile(running=1, waiting=0)
+    for _ in range(3):
+        turnstile.look_in()
+    with turnstile.admit():
+        assert str(_refusal(turnstile)) == "queue full"
+
+
+def test_who_would_wait_beyond_the_deadline_is_sent_away_at_once() -> None:
+    times = iter([0.0, *[100.0] * 5])
+    turnstile = Turnstile(Admission(1, 5, 10.0), lambda: next(times))
+    with turnstile.admit():
+        pass
+    # 0.1 s was the forecast; one request of 100 s makes it 0.1 + 99.9 / 10 = 10.09 s for one who waits.
+    refused, admitted = _one_waits_one_is_refused(turnstile)
+    assert str(refused) == "queue full"
+    assert admitted is None
+
+
 def test_no_one_is_sent_away_for_less_than_a_second() -> None:
     turnstile = _turnstile(running=1, waiting=0)
     with turnstile.admit():
@@ -121,6 +163,8 @@ def test_after_closing_nobody_is_admitted_and_who_is_in_is_not_touched() -> None
     with turnstile.admit():
         turnstile.close()
         assert str(_refusal(turnstile)) == "stopping"
+        with pytest.raises(TryLater, match="stopping"):
+            turnstile.look_in()
 
 
 def test_bodies_are_let_in_until_there_is_no_room_for_another() -> None:
