@@ -1,4 +1,4 @@
-"""Percent-encoding of forms, undone fast: in base64 a character of thirty is encoded, and a photo has half a million."""
+"""Percent-encoding of forms, undone fast: one base64 digit in thirty is encoded, and a photo has half a million."""
 
 from __future__ import annotations
 

@@ -158,8 +158,8 @@ class FaceDetector:
         centre, side = face.box[:2] + face.box[2:] / 2, float(face.box[2:].max())
         frames = [square(centre, side * scale, side_px) for scale in scales]
         shown = [warp(rgb, frame, side_px) for frame in frames]
-        batch = as_batch(np.stack(shown), self._preprocessing)
-        straight, mirrored = self._look(batch), self._look(np.ascontiguousarray(batch[..., ::-1]))
+        batch = np.stack(shown)
+        straight, mirrored = (self._look(as_batch(rgb, self._preprocessing)) for rgb in (batch, batch[:, :, ::-1]))
         seen: list[Doubles] = []
         for frame, one, other in zip(frames, straight, mirrored, strict=True):
             back = inverse(frame)

@@ -19,7 +19,7 @@ OWNERS = {
     "PIL": ("daemon/photo/pictures.py",),
     "onnxruntime": ("daemon/inference/",),
     "prometheus_client": ("daemon/audit.py",),
-    "onnx": ("tools/recipe.py",),
+    "onnx": ("tools/recipe.py", "tools/quantisation.py", "tools/quantise.py"),
     "unearth": ("tools/fetch.py",),
     "rich": ("tools/console.py",),
     "matplotlib": ("tools/report.py",),
