@@ -100,7 +100,10 @@ class Occlusion:
 
 @dataclass(frozen=True, slots=True, config=STRICT)
 class Manifest:
-    """One network; `activation_ranges` is for networks that are quantised. A detector sets `detection`, a recogniser `occlusion`; `daemon.app` refuses one without its own."""
+    """One network; only one that is quantised sets `activation_ranges`.
+
+    A detector sets `detection`, a recogniser `occlusion`; `daemon.app` refuses one without its own.
+    """
 
     name: str
     task: Literal["detection", "recognition"]

@@ -2,8 +2,8 @@
 
 Whoever lists it in a manifest also sets a gate that allows for it, and a calibration of its own. Only what is worth it
 is touched: 1 x 1 convolutions and the last layer, which are plain products of matrices. Their inputs and weights are
-rounded to 8 bits, sums and outputs are not; each layer's input goes from the least to the greatest value that a manifest
-names for it (`fvctl quantise` measures them), each output channel's weights have a scale of their own.
+rounded to 8 bits, sums and outputs are not. A layer's inputs go from the least to the greatest value that the manifest
+names for it (`fvctl quantise` measures them), its weights have a scale per output channel.
 
 The product is onnxruntime's own operator, so such a network runs on a CPU alone.
 """
