@@ -62,17 +62,21 @@ def write_site(state: Path, port: int) -> Path:
     document["sealed"] |= {"legacy": True, "allow_published_key": True}
     networks, engines = str(_REPOSITORY / "trt_engines"), str(state / "engines")
     document["inference"] |= {"accelerator": "cpu", "networks": networks, "engines": engines}
-    document["inference"]["recognition"] = _recognition(_CPU.read_text("ascii", "replace"))
+    document["inference"]["recognition"] = recognition_for(_CPU.read_text("ascii", "replace"))
     path = state / "faceverifyd.yaml"
     path.write_text(yaml.safe_dump(document, sort_keys=False), "utf-8")
     ensure_keys(load_config(path))
     return path
 
 
-def _recognition(cpu: str) -> str:
-    """The recognition network that is fastest on a CPU, told by its flags.
+def recognition_for(cpu: str) -> str:
+    """The fastest recognition network that a CPU computes rightly.
 
-    Without products of 8 bits that are summed in 32, sums overflow: trt_engines/sface_int8/README.md.
+    Args:
+        cpu: what /proc/cpuinfo says; without products of 8 bits that are summed in 32, sums would overflow.
+
+    Returns:
+        The network's name.
     """
     return "sface_int8" if re.search(r"\b(avx512_vnni|avx_vnni|asimddp)\b", cpu) else "sface"
 

@@ -49,6 +49,7 @@ class _Layer:
 
     @property
     def name(self) -> str:
+        """Of its product's output."""
         return str(self.nodes[0].output[0])
 
 

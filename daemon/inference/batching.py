@@ -73,6 +73,7 @@ class _Order:
 
     @property
     def is_done(self) -> bool:
+        """Whether it was run."""
         return self.outputs is not None or self.error is not None
 
 
