@@ -4,6 +4,7 @@
     engine         what was built and published, checked before it counts
     network        one session, proven to be where it should be, and its runs
     golden         what a network must compute
+    batching       whose turn it is, where several requests want one device
 
 Promises that a loaded network is the file that was built, was built for this accelerator and this onnxruntime, runs on
 the asked accelerator and reproduces its golden vectors. Building is left to `fvctl engines build`, never done here.

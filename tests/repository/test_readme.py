@@ -32,9 +32,10 @@ def shown(site: Site) -> Iterator[RunningDaemon]:
     """A daemon with the networks that `tools/quickstart` takes where the README's session was recorded."""
     if recognition_for(Path("/proc/cpuinfo").read_text("ascii", "replace")) != "sface_int8":
         pytest.skip("this processor has no products of 8 bits: quickstart takes another network")
-    path = site.write("shown.yaml", inference={"recognition": "sface_int8"})
+    path = site.write("shown.yaml", inference={"recognition": "sface_int8", "engines": str(site.folder / "shown")})
     settings = load_config(path).inference
-    build_engine(settings.networks / settings.recognition, settings, STATE / "cache")
+    for name in (settings.detection, settings.recognition):
+        build_engine(settings.networks / name, settings, STATE / "cache")
     with RunningDaemon(path, site.folder / "shown.log") as running:
         yield running
 

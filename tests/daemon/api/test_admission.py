@@ -139,7 +139,7 @@ def test_who_would_wait_beyond_the_deadline_is_sent_away_at_once() -> None:
         pass
     # 0.1 s was the forecast; one request of 100 s makes it 0.1 + 99.9 / 10 = 10.09 s for one who waits.
     refused, admitted = _one_waits_one_is_refused(turnstile)
-    assert str(refused) == "queue full"
+    assert str(refused) == "deadline would pass in the queue"
     assert admitted is None
 
 
