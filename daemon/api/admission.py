@@ -50,11 +50,16 @@ class Turnstile:
     Args:
         settings: how many, and for how long.
         clock: monotonic seconds.
+        waited: is told of each request that is admitted how many seconds it waited.
     """
 
-    def __init__(self, settings: Admission, clock: Callable[[], float]) -> None:
-        self._settings = settings
+    def __init__(
+        self, settings: Admission, clock: Callable[[], float], waited: Callable[[float], None] = lambda _seconds: None
+    ) -> None:
+        self.settings = settings
         self._clock = clock
+        self._waited = waited
+        self._running = 0
         self._free = threading.Semaphore(settings.running)
         self._lock = threading.Lock()
         self._waiting = 0
@@ -86,22 +91,40 @@ class Turnstile:
         """
         if self._closed:
             raise TryLater("stopping", self._retry_after_s())
+        asked = self._clock()
         if not self._free.acquire(blocking=False):
             self._wait()
         began = self._clock()
+        self._count_running(1)
         try:
+            self._waited(began - asked)
             yield
         finally:
+            self._count_running(-1)
             self._free.release()
             # An exponential mean: a single slow request moves the forecast by a tenth.
             self._usual_s += (self._clock() - began - self._usual_s) / 10
+
+    @property
+    def running(self) -> int:
+        """Requests that are worked on."""
+        return self._running
+
+    @property
+    def waiting(self) -> int:
+        """Requests in the queue."""
+        return self._waiting
+
+    def _count_running(self, more: int) -> None:
+        with self._lock:
+            self._running += more
 
     def _wait(self) -> None:
         with self._lock:
             self._refuse_if_in_vain()
             self._waiting += 1
         try:
-            admitted = self._free.acquire(timeout=self._settings.deadline_s)
+            admitted = self._free.acquire(timeout=self.settings.deadline_s)
         finally:
             with self._lock:
                 self._waiting -= 1
@@ -109,9 +132,9 @@ class Turnstile:
             raise TryLater("deadline passed in the queue", self._retry_after_s())
 
     def _refuse_if_in_vain(self) -> None:
-        if self._waiting >= self._settings.waiting:
+        if self._waiting >= self.settings.waiting:
             raise TryLater("queue full", self._retry_after_s())
-        if self._forecast_s() > self._settings.deadline_s:
+        if self._forecast_s() > self.settings.deadline_s:
             raise TryLater("deadline would pass in the queue", self._retry_after_s())
 
     def _retry_after_s(self) -> int:
@@ -119,4 +142,4 @@ class Turnstile:
         return max(1, math.ceil(self._forecast_s()))
 
     def _forecast_s(self) -> float:
-        return self._waiting * self._usual_s / self._settings.running
+        return self._waiting * self._usual_s / self.settings.running

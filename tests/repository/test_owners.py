@@ -13,7 +13,7 @@ OWNERS = {
     "falcon": ("daemon/api/", "daemon/app.py"),
     "gunicorn": ("daemon/gunicorn_conf.py", "daemon/connections.py"),
     "cryptography": ("daemon/sealed/", "tools/key_making.py", "tools/keys.py", "tools/authority.py"),
-    "joserfc": ("tools/sealing.py", "tools/key_making.py"),
+    "joserfc": ("tools/sealing.py", "tools/key_making.py", "tools/support_bundle_seal.py"),
     "pkcs11": ("daemon/sealed/token.py",),
     "pybase64": ("daemon/sealed/",),
     "PIL": ("daemon/photo/pictures.py",),
@@ -29,6 +29,7 @@ OWNERS = {
     "elftools": ("tools/wheels.py",),
     "unearth": ("tools/fetch.py",),
     "rich": ("tools/console.py",),
+    "shtab": ("tools/completion.py",),
     "matplotlib": ("tools/report.py", "tools/benchmark/plot.py"),
 }
 """Library to the files or folders that may import it; tests may import anything."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from contextlib import ExitStack
+from itertools import chain, repeat
 
 import pytest
 
@@ -100,7 +101,7 @@ def test_the_queue_is_empty_again_after_those_in_it_were_admitted() -> None:
 
 
 def test_who_is_sent_away_is_told_when_the_queue_will_be_worked_off() -> None:
-    times = iter([0.0, 100.0, 100.0, 100.0, 100.0, 100.0])
+    times = chain([0.0, 0.0], repeat(100.0))
     turnstile = Turnstile(Admission(1, 1, NEVER_S), lambda: next(times))
     with turnstile.admit():
         pass
@@ -133,7 +134,7 @@ def test_looking_in_takes_no_place() -> None:
 
 
 def test_who_would_wait_beyond_the_deadline_is_sent_away_at_once() -> None:
-    times = iter([0.0, *[100.0] * 5])
+    times = iter([0.0, 0.0, *[100.0] * 9])
     turnstile = Turnstile(Admission(1, 5, 10.0), lambda: next(times))
     with turnstile.admit():
         pass
@@ -141,6 +142,15 @@ def test_who_would_wait_beyond_the_deadline_is_sent_away_at_once() -> None:
     refused, admitted = _one_waits_one_is_refused(turnstile)
     assert str(refused) == "deadline would pass in the queue"
     assert admitted is None
+
+
+def test_who_is_admitted_is_counted_and_how_long_it_waited_is_told() -> None:
+    waited: list[float] = []
+    times = iter([0.0, 0.25, 1.0])
+    turnstile = Turnstile(Admission(1, 1, NEVER_S), lambda: next(times), waited.append)
+    with turnstile.admit():
+        assert (turnstile.running, turnstile.waiting) == (1, 0)
+    assert (turnstile.running, waited) == (0, [0.25])
 
 
 def test_no_one_is_sent_away_for_less_than_a_second() -> None:
