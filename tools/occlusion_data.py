@@ -29,7 +29,7 @@ from tools.occlusion_examples import Example, drawn_on, seen_again
 from tools.occlusion_head import Halves, window
 from tools.occlusion_labels import NOTHING, PLAIN, Known, known_covers
 from tools.occlusion_worn import Worn, can_be_worn, worn
-from tools.recipe import with_output
+from tools.recipe import with_outputs
 
 _BATCH = 32
 """Crops in one run of the network."""
@@ -83,7 +83,7 @@ class Features:
         if manifest.occlusion is None:
             raise ConfigurationRefused(f"{args.network} names no occlusion feature", "Add `occlusion` to its manifest.")
         target = Target(accelerator=Accelerator.CPU, policy=Policy.STRICT, threads=args.threads)
-        self._network = open_network(with_output(model, manifest.occlusion.feature), manifest, target)
+        self._network = open_network(with_outputs(model, manifest.occlusion.feature), manifest, target)
         self._preprocessing = manifest.preprocessing
         self.occlusion: Occlusion = manifest.occlusion
 
