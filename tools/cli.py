@@ -25,6 +25,7 @@ _COMMANDS = {
     "turns": ("turns", "measure whether turned photos are turned upright"),
     "keys": ("keys", "make, rotate and destroy the keys that open photos"),
     "terminals": ("terminals", "which terminals may ask, and how each proves who it is"),
+    "release": ("release", "packaged releases: build, sign, publish, install, go back"),
 }
 """Sub-command to module and one line of help."""
 
