@@ -134,4 +134,4 @@ class DownloadFailed(DeviceError):
 
 
 class ReleaseRefused(DeviceError):
-    """A release is not signed, not whole, not for this device, or does not prove itself; what served goes on serving."""
+    """A release is not signed, not whole, not for this device, or does not prove itself; what served serves on."""

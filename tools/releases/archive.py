@@ -45,7 +45,7 @@ def pack(folder: Path, out: Path, epoch_s: int) -> None:
     """
     manifest = read_manifest(folder)
     making = out.with_name(f"{out.name}.making")
-    with tarfile.open(making, "w", format=tarfile.USTAR_FORMAT) as archive:
+    with tarfile.open(making, "w", format=tarfile.GNU_FORMAT) as archive:
         for path in (MANIFEST_FILE, *(file.path for file in manifest.files)):
             content = (folder / path).read_bytes()
             member = tarfile.TarInfo(path)

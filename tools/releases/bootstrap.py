@@ -3,8 +3,8 @@
     apt install ./faceverifyd-bootstrap_VERSION_ARCH.deb
     fvctl release install
 
-The updater is the appliance's own wheel with the few packages that `fvctl release` needs; the package's own script makes
-its environment from them, without an index. The units are links through `current`: a release brings its own.
+The updater is the appliance's own wheel with the few packages that `fvctl release` needs; the package's own script
+makes its environment from them, without an index. The units are links through `current`: a release brings its own.
 """
 
 from __future__ import annotations
@@ -96,7 +96,9 @@ def _fill(tree: Path, release: Path, trusted_root: Path, source: str | None) -> 
     for name in _OWN_UNITS:
         _put(units / name, (_MINE / name).read_bytes())
     stated = "null" if source is None else f'"{source}"'
-    _put(tree / "etc/faceverifyd/release.yaml", f"source: {stated}   # a web server's address; null: by stick\n".encode())
+    _put(
+        tree / "etc/faceverifyd/release.yaml", f"source: {stated}   # a web server's address; null: by stick\n".encode()
+    )
 
 
 def _updater_wheels(wheels: list[Path]) -> list[Path]:
@@ -117,7 +119,9 @@ def _updater_wheels(wheels: list[Path]) -> list[Path]:
 def _needs(wheel: Path) -> Iterable[str]:
     """Names of what a wheel requires, extras aside; what is not for this platform is in no release of it."""
     with zipfile.ZipFile(wheel) as opened:
-        (member,) = [name for name in opened.namelist() if name.endswith(".dist-info/METADATA") and name.count("/") == 1]
+        (member,) = [
+            name for name in opened.namelist() if name.endswith(".dist-info/METADATA") and name.count("/") == 1
+        ]
         described = message_from_bytes(opened.read(member))
     for stated in described.get_all("Requires-Dist", []):
         requirement = Requirement(stated)

@@ -67,29 +67,32 @@ def fetch_closure(lock: str, target: Platform, cache: Path) -> list[Path]:
     with tempfile.TemporaryDirectory() as folder:
         listed, found = Path(folder, "lock.txt"), Path(folder, "wheels")
         listed.write_text("\n".join(entries), "utf-8")
-        if not _downloaded(target, listed, found, ("--no-index", "--find-links", str(cache))):
-            for attempt in range(2):  # indexes drop connections now and then
-                if _downloaded(target, listed, found, ("--find-links", str(cache)), last=attempt == 1):
-                    break
+        command = [*_command(target), "--find-links", str(cache), "-d", str(found), "-r", str(listed)]
+        if _fault([*command, "--no-index"]) and (fault := _fault(command)):
+            raise ReleaseRefused(
+                f"the wheels for {target.name} cannot be had:\n{fault}",
+                "Check the network, or make the lock anew with versions that have wheels for this platform.",
+            )
         for wheel in found.iterdir():
             if not (cache / wheel.name).exists():
                 shutil.copy(wheel, cache / wheel.name)
         return [cache / wheel.name for wheel in sorted(found.iterdir())]
 
 
-def _downloaded(target: Platform, listed: Path, found: Path, origin: Sequence[str], last: bool = False) -> bool:
+def _command(target: Platform) -> list[str]:
+    """What fetches wheels for a target that is not this machine."""
     tags = [f"manylinux_2_{minor}_{target.machine}" for minor in range(target.glibc, _OLDEST_GLIBC - 1, -1)]
     tags += [f"{old}_{target.machine}" for old in ("manylinux2014", "manylinux2010", "manylinux1", "linux")]
-    command = [sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check", "--no-deps"]
-    command += ["--only-binary=:all:", "--require-hashes", "--implementation=cp", f"--python-version={target.python}"]
-    command += [f"--platform={tag}" for tag in tags]
-    done = subprocess.run([*command, *origin, "-d", found, "-r", listed], capture_output=True, text=True, check=False)
-    if done.returncode and last:
-        raise ReleaseRefused(
-            f"the wheels for {target.name} cannot be had:\n{done.stderr.strip()[-2000:]}",
-            "Check the network, or make the lock anew with versions that have wheels for this platform.",
-        )
-    return done.returncode == 0
+    pip = [sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check", "--retries=5"]
+    strict = ["--no-deps", "--only-binary=:all:", "--require-hashes"]
+    aim = ["--implementation=cp", f"--python-version={target.python}", *(f"--platform={tag}" for tag in tags)]
+    return [*pip, *strict, *aim]
+
+
+def _fault(command: Sequence[str]) -> str:
+    """What a command says of why it failed; empty where it did not."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stderr.strip()[-2000:] or "it failed" if done.returncode else ""
 
 
 def requirements(wheels: Sequence[Path]) -> bytes:

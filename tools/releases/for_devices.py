@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
+
+from pydantic.dataclasses import dataclass as checked
 
 from daemon.errors import ReleaseRefused
 from daemon.yaml_file import STRICT, read_yaml
-from pydantic.dataclasses import dataclass as checked
-
 from tools.console import NEEDS_DOING, OK, say, show, show_rows
 from tools.releases.installation import Device, Installer
 from tools.releases.layout import Layout

@@ -13,8 +13,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from cyclonedx.model import HashAlgorithm, HashType, XsUri
-from cyclonedx.model import ExternalReference, ExternalReferenceType
+from cyclonedx.model import ExternalReference, ExternalReferenceType, HashAlgorithm, HashType, XsUri
 from cyclonedx.model.bom import Bom, BomMetaData
 from cyclonedx.model.component import Component, ComponentType
 from cyclonedx.model.license import DisjunctiveLicense
@@ -53,7 +52,7 @@ def _package(wheel: Path) -> Component:
     described = _described(wheel)
     name, version = described["Name"], described["Version"]
     url = PackageURL("pypi", name=name.lower().replace("_", "-"), version=version)
-    licence = described["License-Expression"] or described["License"] or ""
+    licence = str(described["License-Expression"] or described["License"] or "")
     if not 0 < len(licence) <= _LICENCE_CHARACTERS:
         licence = _classified(described)
     sha256 = sha256_of(wheel)

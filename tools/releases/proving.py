@@ -20,7 +20,7 @@ from daemon.errors import DeviceError, EngineRefused
 from daemon.inference.golden import check_golden
 from daemon.pipeline import Pipeline
 from daemon.pool import started_pool
-from daemon.records import Sender, SealedPhoto, VerificationRequest
+from daemon.records import SealedPhoto, Sender, VerificationRequest
 from daemon.sealed.buffers import PlainPhoto
 from daemon.sealed.opener import Opener
 from tools.samples import sample_photos

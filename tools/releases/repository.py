@@ -166,7 +166,7 @@ class Repository:
             raise ReleaseRefused("the repository has no role for releases", "Run: fvctl release keys delegate")
         if self._version(RELEASES):
             return self._read(RELEASES)
-        return Metadata(Targets(version=0))
+        return Metadata(Targets())
 
     def _add(self, releases: Targets, archive: Path, custom: dict[str, Any]) -> None:
         target = TargetFile.from_file(archive.name, str(archive), ["sha256"])
@@ -188,9 +188,9 @@ class Repository:
     def _say_newest(self, signers: Signers) -> list[str]:
         """A snapshot of what there is, and a timestamp for it."""
         meta = {f"{role}.json": MetaFile(self._version(role)) for role in ("targets", RELEASES) if self._version(role)}
-        self._renew("snapshot", Metadata(Snapshot(version=self._version("snapshot"), meta=meta)), signers)
+        self._renew("snapshot", Metadata(Snapshot(meta=meta)), signers)
         newest = MetaFile(self._version("snapshot"))
-        self._renew("timestamp", Metadata(Timestamp(version=self._version("timestamp"), snapshot_meta=newest)), signers)
+        self._renew("timestamp", Metadata(Timestamp(snapshot_meta=newest)), signers)
         return self.unsigned()
 
     def _renew(self, role: str, metadata: Metadata[Any], signers: Signers) -> None:
