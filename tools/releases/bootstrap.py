@@ -90,9 +90,9 @@ def _fill(tree: Path, release: Path, trusted_root: Path, source: str | None) -> 
     _put(tree / "usr/lib/sysusers.d/faceverifyd.conf", (systemd / "faceverifyd.sysusers.conf").read_bytes())
     _put(tree / "usr/lib/tmpfiles.d/faceverifyd.conf", (systemd / "faceverifyd.tmpfiles.conf").read_bytes())
     units = tree / "usr" / "lib" / "systemd" / "system"
-    units.mkdir(parents=True)
-    for name in _LINKED:
-        (units / name).symlink_to(f"{_CURRENT}/units/{name}")
+    links = "".join(f"L /etc/systemd/system/{name} - - - - {_CURRENT}/units/{name}\n" for name in _LINKED)
+    text = f"# A release brings its own units: they are switched with it.\n{links}"
+    _put(tree / "usr/lib/tmpfiles.d/faceverifyd-units.conf", text.encode())
     for name in _OWN_UNITS:
         _put(units / name, (_MINE / name).read_bytes())
     stated = "null" if source is None else f'"{source}"'
@@ -152,7 +152,6 @@ def _describe(tree: Path, manifest: Manifest, target: Platform) -> None:
     _put(texts / "copyright", (_MINE / "copyright").read_bytes())
     page = (_MINE / "fvctl.8").read_bytes()
     _put(tree / "usr/share/man/man8/fvctl.8.gz", gzip.compress(page, 9, mtime=0))
-    _put(tree / "usr/share/lintian/overrides" / PACKAGE, (_MINE / "lintian-overrides").read_bytes())
 
 
 def _date(manifest: Manifest) -> str:

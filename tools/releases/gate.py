@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from daemon.errors import ReleaseRefused
 from tools.releases.manifest import Proof
@@ -13,14 +13,14 @@ _LOOK_EVERY_S = 0.5
 _REMEDY = "The release before serves again. Send fvctl release history to who made this one."
 
 
-def pass_gate(proof: Proof, units: Units, prove: Callable[[], float], sleep: Callable[[float], None]) -> float:
+def pass_gate(proof: Proof, units: Units, prove: Callable[[], float], ask: Callable[[Sequence[str]], None]) -> float:
     """Watch a release that was just started.
 
     Args:
         proof: what it must show.
         units: the service.
         prove: lets it compute known answers; milliseconds of one comparison.
-        sleep: waits so many seconds.
+        ask: has fvctl carry out a command, which must end well.
 
     Returns:
         Milliseconds of one comparison.
@@ -29,6 +29,8 @@ def pass_gate(proof: Proof, units: Units, prove: Callable[[], float], sleep: Cal
         ReleaseRefused: it did not show it.
     """
     before = units.restarts()
+    for command in proof.commands:
+        ask(command)
     comparison_ms = prove()
     if comparison_ms > proof.comparison_ms:
         raise ReleaseRefused(
@@ -40,4 +42,4 @@ def pass_gate(proof: Proof, units: Units, prove: Callable[[], float], sleep: Cal
             raise ReleaseRefused(f"it did not serve for {proof.watched_s:g} s without a restart", _REMEDY)
         if time.monotonic() >= until:
             return comparison_ms
-        sleep(min(_LOOK_EVERY_S, proof.watched_s))
+        time.sleep(min(_LOOK_EVERY_S, proof.watched_s))

@@ -17,7 +17,6 @@ What fails before the switch is removed; what fails after it is switched back.
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -221,7 +220,9 @@ class Installer:
         if self._device.units is not None:
             preparation = self._preparation(operation.version)
             proof = self._manifest(operation.version).proof
-            gate.pass_gate(proof, self._device.units, lambda: preparation.prove(before_it_serves=False), time.sleep)
+            gate.pass_gate(
+                proof, self._device.units, lambda: preparation.prove(before_it_serves=False), preparation.ask
+            )
 
     def _keep(self, operation: Operation) -> None:
         manifest = self._manifest(operation.version)

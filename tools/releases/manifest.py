@@ -42,11 +42,19 @@ class File:
 
 @dataclass(frozen=True, slots=True, config=STRICT)
 class Proof:
-    """What a release must show in service before it is kept: seconds, and milliseconds for one comparison."""
+    """What a release must show in service before it is kept.
+
+    Attributes:
+        ready_s: it is ready within so many seconds.
+        watched_s: it serves for so many seconds without a restart.
+        comparison_ms: a comparison takes at most so many milliseconds.
+        commands: what fvctl must answer with exit code 0.
+    """
 
     ready_s: Seconds
     watched_s: Seconds
     comparison_ms: Annotated[float, Field(gt=0)]
+    commands: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)

@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from daemon.errors import ReleaseRefused
@@ -111,9 +112,13 @@ class Preparation:
             raise ReleaseRefused(f"the self-test fails: {found['seen']}", found["remedy"])
         return float(found["comparison_ms"])
 
-    def remove_data(self) -> None:
-        """Remove what was made for the release in the daemon's folder."""
-        shutil.rmtree(self._layout.data_of(self._manifest.version), ignore_errors=True)
+    def ask(self, command: Sequence[str]) -> None:
+        """Have the release's own fvctl carry out a command, as a technician would.
+
+        Raises:
+            ReleaseRefused: it does not end well.
+        """
+        self._fvctl(*command, "--config", str(self.configuration))
 
     def _trial(self) -> Path:
         """A configuration that leads to the release while another one serves."""

@@ -1,0 +1,163 @@
+"""A fleet's device: nothing but a Debian package at first, then one release after the other, and back by itself."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from daemon.api.health import JWKS_PATH
+from tests.conftest import need
+from tests.releases import PLATFORM, Published, build, read_members, variant
+from tests.systemd.debian import debian_root
+from tests.systemd.machine import Machine, Terminals
+from tools.asking import sealed_form
+from tools.releases.bootstrap import build_bootstrap
+from tools.releases.manifest import Proof, archive_name, read_manifest
+from tools.sealing import jwe_sealer
+
+A, B = "1.0.0", "2.0.0"
+PROOF = Proof(ready_s=30.0, watched_s=2.0, comparison_ms=3000.0, commands=(("doctor", "--only", "daemon"),))
+STICK = "/media/stick"
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name in the standard library
+        """Say nothing."""
+
+
+@dataclass
+class Device:
+    """A device, and the repository that it is updated from by a web server."""
+
+    machine: Machine
+    published: Published
+    release: Path
+    built: Path
+
+    def fvctl(self, *arguments: str) -> dict[str, object]:
+        """What `fvctl release` answered."""
+        printed = self.machine.run("fvctl", "release", *arguments, "--json")
+        answered = json.loads(printed[printed.index("{") :])
+        assert isinstance(answered, dict)
+        return answered
+
+    def refused(self, *arguments: str) -> str:
+        """Why `fvctl release` refused."""
+        printed = self.machine.run("sh", "-c", 'fvctl release "$@"; echo "ended with $?"', "sh", *arguments)
+        assert printed.endswith("ended with 2\n"), printed
+        return printed
+
+    @property
+    def serves(self) -> object:
+        """The version that serves, by its own word."""
+        return self.fvctl_status()["serves"]
+
+    def fvctl_status(self) -> dict[str, object]:
+        """What `fvctl release status` says."""
+        return self.fvctl("status")
+
+    def publish(self, version: str, changes: dict[str, bytes], proof: Proof = PROOF) -> None:
+        """Publish a release like this checkout's, changed."""
+        self.published.publish(variant(self.release, self.built, version, changes, proof))
+
+    def copy_to_stick(self) -> None:
+        """The repository as it is, on a stick that is put into the device."""
+        stick = self.machine.disk / STICK.lstrip("/")
+        shutil.rmtree(stick, ignore_errors=True)
+        shutil.copytree(self.published.folder, stick)
+
+
+@pytest.fixture(scope="module")
+def device(site: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Device]:
+    """A box with Debian and the package; its web server publishes A."""
+    for program in ("debootstrap", "systemd-nspawn", "dpkg-deb"):
+        need(program, shutil.which(program) is not None)
+    folder = tmp_path_factory.mktemp("fleet")
+    release = build(folder / "built")
+    published = Published(folder / "repository")
+    (folder / "root.json").write_bytes(published.root)
+    disk = folder / "disk"
+    (disk / "root").mkdir(parents=True)
+    disk.chmod(0o755)
+    with Machine(folder, (disk, debian_root()), install=":") as machine, machine.network():
+        served = partial(_Quiet, directory=str(published.folder))
+        server = ThreadingHTTPServer(("127.0.0.1", 0), served)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        package = build_bootstrap(release, folder / "root.json", disk / "root", f"http://127.0.0.1:{server.server_port}")
+        shutil.copy(package, machine.disk / "root")
+        device = Device(machine, published, release, folder)
+        device.publish(A, {})
+        machine.run("apt-get", "install", "-q", "-y", f"/root/{package.name}")
+        yield device
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def installed(device: Device) -> Device:
+    """The box after one `fvctl release install`."""
+    began = time.monotonic()
+    assert device.fvctl("install")["serves"] == A
+    print("A", time.monotonic() - began)
+    return device
+
+
+@pytest.fixture
+def form(installed: Device, small: tuple[bytes, bytes]) -> dict[str, str]:
+    """A mated pair as a terminal sends it."""
+    return sealed_form(jwe_sealer(installed.machine.get(JWKS_PATH).json["keys"][0]), small)
+
+
+def test_a_new_box_serves_after_one_package_and_one_command(installed: Device, form: dict[str, str]) -> None:
+    answer = installed.machine.verify(form)
+    assert answer.status == 200
+    assert answer.json["verification_score"] > 0.9
+    assert installed.serves == A
+
+
+def test_an_update_under_load_loses_no_request_and_gives_no_wrong_answer(
+    installed: Device, form: dict[str, str]
+) -> None:
+    installed.publish(B, {})
+    with Terminals(lambda: installed.machine.verify(form)) as terminals:
+        began = time.monotonic()
+        assert installed.fvctl("install")["serves"] == B
+        print("B", time.monotonic() - began)
+    assert terminals.failures == []
+    assert set(terminals.statuses) <= {200, 503}
+    scores = {answer.json["verification_score"] for answer in terminals.answers if answer.status == 200}
+    assert len(scores) == 1 and min(scores) > 0.9
+
+
+def test_a_technician_goes_back_and_updates_from_a_stick(installed: Device, form: dict[str, str]) -> None:
+    assert installed.fvctl("rollback")["serves"] == A
+    assert installed.machine.verify(form).status == 200
+    installed.copy_to_stick()
+    assert installed.fvctl("install", B, "--source", STICK)["serves"] == B
+    assert installed.machine.verify(form).status == 200
+
+
+BROKEN = {
+    "crash": {"daemon/wsgi.py": b"raise SystemExit(1)\n"},
+}
+"""What is wrong with a release."""
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_a_broken_release_goes_back_by_itself(installed: Device, form: dict[str, str], what: str) -> None:
+    before, version = installed.serves, f"3.0.{list(BROKEN).index(what)}"
+    installed.publish(version, BROKEN[what])
+    printed = installed.refused("install")
+    assert f"went back, {before} serves" in printed
+    assert installed.serves == before
+    assert installed.machine.verify(form).status == 200
+    assert version in str(installed.fvctl_status()["failed"])
