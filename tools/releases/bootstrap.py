@@ -71,7 +71,7 @@ def build_bootstrap(release: Path, trusted_root: Path, out: Path, source: str | 
         _describe(tree, manifest, target)
         _settle(tree)
         package = out / f"{PACKAGE}_{manifest.version}_{target.debian}.deb"
-        _run(manifest, "dpkg-deb", "--root-owner-group", "-Zxz", "--build", str(tree), str(package))
+        _run(manifest, "dpkg-deb", "--root-owner-group", "-Zxz", "-z0", "--build", str(tree), str(package))
     finally:
         shutil.rmtree(tree, ignore_errors=True)
     return package

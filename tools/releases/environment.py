@@ -73,7 +73,9 @@ def _install(venv: Path, release: Path, listed: str) -> None:
 
 def _run(*command: str, check: bool = True) -> None:
     environment = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PIP_CONFIG_FILE": "/dev/null"}
-    done = subprocess.run(command, env=environment, umask=0o022, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, env=environment, umask=0o022, close_fds=False, capture_output=True, text=True, check=False
+    )
     if check and done.returncode:
         raise ReleaseRefused(
             f"{' '.join(command[:4])} ended with {done.returncode}: {(done.stdout + done.stderr).strip()[-1500:]}",

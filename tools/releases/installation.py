@@ -17,6 +17,7 @@ What fails before the switch is removed; what fails after it is switched back.
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -66,6 +67,7 @@ class Installer:
 
     def __init__(self, device: Device, ledger: Ledger) -> None:
         self._device, self._layout, self._ledger = device, device.layout, ledger
+        self._took_s: dict[str, float] = {}
         self._steps: dict[Step, Callable[[Operation], None]] = {
             Step.FETCH: self._fetch,
             Step.UNPACK: self._unpack,
@@ -130,6 +132,7 @@ class Installer:
         reason = ""
         while (operation := self._ledger.state.operation) is not None:
             say(f"{operation.version}: {operation.step.value}")
+            began = time.monotonic()
             try:
                 self._steps[operation.step](operation)
             except DeviceError as error:
@@ -138,6 +141,7 @@ class Installer:
                 reason = f"{operation.step.value}: {error.args[0]}"
                 self._turn_back(operation, reason)
                 continue
+            self._took_s[operation.step.value] = round(time.monotonic() - began, 1)
             self._advance(operation)
             reason = operation.reason or reason
         return reason
@@ -229,7 +233,7 @@ class Installer:
         point(self._layout.good, self._layout.release(operation.version))
         state = self._ledger.state
         past = max(state.known_past, datetime.fromisoformat(manifest.built_utc))
-        self._ledger.tell("kept", version=operation.version)
+        self._ledger.tell("kept", version=operation.version, took_s=self._took_s)
         self._ledger.change(
             current=operation.version,
             previous=operation.origin,
@@ -252,7 +256,13 @@ class Installer:
             self._device.units.restart(self._manifest(operation.origin).proof.ready_s)
 
     def _clear(self, operation: Operation) -> None:
-        self._ledger.tell("went_back", version=operation.version, serves=operation.origin, reason=operation.reason)
+        self._ledger.tell(
+            "went_back",
+            version=operation.version,
+            serves=operation.origin,
+            reason=operation.reason,
+            took_s=self._took_s,
+        )
         self._ledger.change(operation=None)
 
     def _remove_unused(self) -> None:

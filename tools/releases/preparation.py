@@ -144,7 +144,9 @@ class Preparation:
 
     def _run(self, *command: str, may_fail: bool = False) -> str:
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "COLUMNS": "160"}
-        done = subprocess.run(command, env=environment, cwd="/", capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, env=environment, cwd="/", close_fds=False, capture_output=True, text=True, check=False
+        )
         if done.returncode and not may_fail:
             raise ReleaseRefused(
                 f"{' '.join(command[-6:])} ended with {done.returncode}: {(done.stdout + done.stderr).strip()[-1500:]}",

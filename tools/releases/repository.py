@@ -122,7 +122,7 @@ class Repository:
             self._add(releases.signed, archive, {
                 "version": manifest.version, "platform": manifest.platform, "rollout_percent": rollout_percent,
             })  # fmt: skip
-        if archives:
+        if archives or not self._version(RELEASES):
             self._renew(RELEASES, releases, signers)
         return self._say_newest(signers)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -159,12 +160,13 @@ class Ledger:
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """One change at a time.
+    """One change at a time; what it starts holds the lock too, so that nothing is begun while that still writes.
 
     Raises:
         ReleaseRefused: another one is at work.
     """
     with (folder / _LOCK_FILE).open("w") as lock:
+        os.set_inheritable(lock.fileno(), True)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
