@@ -9,6 +9,7 @@ The map, from the socket down. A module imports downward only; siblings never im
     app                      builds every object, lists every route
     api/                     HTTP: reads the form, answers in the contract's words
     pipeline                 the eight numbered steps of one request
+    self_test                known photos must get known scores before the first request
     sealed/                  1 open      sealed photo text -> photo bytes
     photo/                   2 decode    photo bytes -> RGB pixels, each in a process that can be lost
     face/                    3 detect, 4 align, 5 embed, 6 quality

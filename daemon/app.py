@@ -40,7 +40,9 @@ from daemon.sealed.jwe import JweFormat
 from daemon.sealed.kek import kek_files
 from daemon.sealed.keyring import KeyRing, load_ring
 from daemon.sealed.keystore import STORE_FILE
+from daemon.sealed.known_answers import check_known_answers
 from daemon.sealed.opener import Opener
+from daemon.self_test import known_photos, known_scores, prove
 from daemon.tls import make_tls
 from daemon.watched import Watched
 
@@ -155,6 +157,18 @@ def make_stages(config: Config, networks: Networks, opener: Opener) -> Stages:
     )
 
 
+def prove_all(stages: Stages, networks: Networks) -> None:
+    """The self-test before the first request; the networks have reproduced their golden vectors when they were loaded.
+
+    Raises:
+        KeyRefused: the machine's cryptography gives other answers than the standards.
+        EngineRefused: known photos get wrong scores.
+    """
+    check_known_answers()
+    scores = known_scores(stages.detector, stages.recogniser, stages.calibration)
+    prove(scores, known_photos(networks.detection))
+
+
 @dataclass(frozen=True, slots=True)
 class Daemon:
     """Everything that serves.
@@ -185,6 +199,7 @@ def create_app(config: Config, journal: Journal) -> Daemon:
     networks = load_networks(config.inference)
     memory = make_memory(config)
     stages = make_stages(config, networks, make_opener(config, ring, memory))
+    prove_all(stages, networks)
     registry = watch_registry(config.terminals)
     credentials = Credentials(config.terminals.authentication, registry, today_utc)
     gate = Gate(credentials, RateLimit(config.terminals, registry, time.monotonic), config.management)

@@ -66,13 +66,21 @@ class Daemon:
         url: such as https://device.branch.example:3000.
         trust: whose certificates count, and the terminal's own; None: those that the system trusts.
         token: the terminal's bearer token.
+        within_s: seconds that each step of an answer may take.
 
     Raises:
         ConfigurationRefused: the address is none of HTTP.
     """
 
-    def __init__(self, url: str, trust: ssl.SSLContext | None = None, token: str | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        trust: ssl.SSLContext | None = None,
+        token: str | None = None,
+        within_s: float = _TIMEOUT_S,
+    ) -> None:
         _check_address(url)
+        self._within_s = within_s
         self.url = url.rstrip("/")
         self._opener = _opener(urllib.request.HTTPSHandler(context=trust)) if trust else DIRECT
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -102,7 +110,7 @@ class Daemon:
         """
         where = url or self.url + JWKS_PATH
         _check_address(where)
-        with _answers_of(where), self._opener.open(where, timeout=_TIMEOUT_S) as response:
+        with _answers_of(where), self._opener.open(where, timeout=self._within_s) as response:
             keys = list(json.loads(response.read())["keys"])
         if not keys:
             raise ConfigurationRefused(f"{where} publishes no key", "Make one: fvctl keys add --activate")
@@ -110,7 +118,7 @@ class Daemon:
 
     def _opened(self, request: urllib.request.Request) -> Any:  # noqa: ANN401 - an HTTP response, refusals included
         try:
-            return self._opener.open(request, timeout=_TIMEOUT_S)
+            return self._opener.open(request, timeout=self._within_s)
         except urllib.error.HTTPError as refusal:
             return refusal
 

@@ -169,6 +169,25 @@ class Authority:
         return Issued(pem, hashlib.sha256(der).hexdigest(), expires_utc, key_pem)
 
 
+def hosts_of(certificate_pem: bytes) -> tuple[str, ...]:
+    """The DNS names and addresses that a server's certificate is made out to; none where it cannot be read."""
+    for certificate in _certificates(certificate_pem)[:1]:
+        try:
+            names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        except x509.ExtensionNotFound:
+            break
+        return (
+            *names.get_values_for_type(x509.DNSName),
+            *map(str, names.get_values_for_type(x509.IPAddress)),
+        )
+    return ()
+
+
+def first_end_utc(certificates_pem: bytes) -> datetime | None:
+    """When the first of these certificates ends; None where there is none."""
+    return min((certificate.not_valid_after_utc for certificate in _certificates(certificates_pem)), default=None)
+
+
 def as_pkcs12(issued: Issued, terminal: str, password: str) -> bytes:
     """Key and certificate in one encrypted file, as most terminals' systems import them."""
     key = load_pem_private_key(issued.key_pem, None)

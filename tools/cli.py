@@ -16,9 +16,10 @@ from tools.console import COULD_NOT_RUN, Parser, say
 
 _COMMANDS = {
     "doctor": ("doctor", "what is wrong with this device, and what to type next"),
+    "selftest": ("selftest", "prove the device: cryptography, networks, and the whole way through the daemon"),
     "engines": ("engines", "build, list and verify the engines of this device"),
     "verify": ("verify", "seal two photos, ask a daemon for their score and explain the answer"),
-    "bench": ("bench", "measure the device: whether refusals give their reason away by time"),
+    "bench": ("bench", "measure the device: speed against OpenCV, cost, memory, times of refusals"),
     "photo": ("photo", "seal a photo, and look at a sealed one without a key"),
     "calibrate": ("calibrate", "measure what scores mean on a labelled set of photos"),
     "train-occlusion": ("train_occlusion", "train the weights that tell what covers a face"),

@@ -40,12 +40,18 @@ class Parser(argparse.ArgumentParser):
         self.exit(WRONG_USAGE, f"{self.prog}: {message}\n")
 
 
-def actions(parser: argparse.ArgumentParser) -> Callable[[str, Action, str], argparse.ArgumentParser]:
+def actions(
+    parser: argparse.ArgumentParser, required: bool = True
+) -> Callable[[str, Action, str], argparse.ArgumentParser]:
     """Give a sub-command actions of its own: a function that adds one and gives its parser.
 
     What every sub-command takes (--json, --config) may stand behind the action too.
+
+    Args:
+        parser: of the sub-command.
+        required: whether it does nothing without one; where not, the sub-command sets `act` itself.
     """
-    choices = parser.add_subparsers(dest="action", required=True, parser_class=Parser)
+    choices = parser.add_subparsers(dest="action", required=required, parser_class=Parser)
 
     def add(name: str, act: Action, summary: str) -> argparse.ArgumentParser:
         """One action more."""

@@ -124,7 +124,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) ->
     while time.monotonic() < until and process.poll() is None:
         if _is_ready(port):
             return
-        time.sleep(0.1)
+        time.sleep(0.02)
     raise EngineRefused(f"the daemon did not become ready:\n{log.read_text('utf-8')}", f"Read {log}, printed above.")
 
 

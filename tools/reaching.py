@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import http.client
+import socket
 import ssl
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from daemon.errors import ConfigurationRefused
 from tools.asking import Daemon
 
 _UNIX = "unix:"
+_WITHIN_S = 3.0
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - is replaced, not bound
 """Where to call a daemon that listens on all addresses."""
 
@@ -38,6 +41,65 @@ def own_address(server: Server) -> str:
         raise ConfigurationRefused("server.bind names Unix sockets only", "Name an address: --url http://HOST:PORT")
     host, _, port = address.rpartition(":")
     return f"{'https' if server.tls else 'http'}://{_EVERYWHERE.get(host, host)}:{port}"
+
+
+def trusting_own(server: Server) -> ssl.SSLContext | None:
+    """Trust in this device's own daemon; None where it speaks no TLS.
+
+    The one certificate that is right here is the configured one, whatever host it is made out to.
+    """
+    if server.tls is None:
+        return None
+    trust = ssl.create_default_context(cafile=server.tls.certificate)
+    trust.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    trust.check_hostname = False
+    return trust
+
+
+def own_connection(server: Server) -> http.client.HTTPConnection:
+    """A connection to this device's own daemon, at the first address that it binds; it may be a Unix socket.
+
+    Raises:
+        OSError: nobody listens there.
+    """
+    bind, trust = server.bind[0], trusting_own(server)
+    if bind.startswith(_UNIX):
+        connection = http.client.HTTPConnection("localhost", timeout=_WITHIN_S)
+        connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.sock.settimeout(_WITHIN_S)
+        connection.sock.connect(bind.removeprefix(_UNIX))
+        return connection
+    called = _called(bind)
+    if trust is None:
+        return http.client.HTTPConnection(*called, timeout=_WITHIN_S)
+    return http.client.HTTPSConnection(*called, timeout=_WITHIN_S, context=trust)
+
+
+def shown_certificate(server: Server) -> bytes:
+    """The certificate that this device's own daemon shows, DER, whatever it is worth.
+
+    Raises:
+        ConfigurationRefused: nobody listens there, or somebody who speaks no TLS.
+    """
+    anything = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    anything.check_hostname = False
+    anything.verify_mode = ssl.CERT_NONE
+    bind = server.bind[0]
+    try:
+        with (
+            socket.create_connection(_called(bind), timeout=_WITHIN_S) as plain,
+            anything.wrap_socket(plain) as tls,
+        ):
+            return tls.getpeercert(binary_form=True) or b""
+    except OSError as error:
+        raise ConfigurationRefused(
+            f"no daemon answers at {bind} in TLS: {error}", "Start it: systemctl start faceverifyd"
+        ) from None
+
+
+def _called(bind: str) -> tuple[str, int]:
+    host, _, port = bind.rpartition(":")
+    return _EVERYWHERE.get(host, host).strip("[]") or "127.0.0.1", int(port)
 
 
 def trusting(ca: Path | None, certificate: Path | None = None, key: Path | None = None) -> ssl.SSLContext:

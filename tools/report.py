@@ -1,6 +1,6 @@
 """What a calibration measured, as one HTML file that needs nothing else: plots, tables, and pairs to look at.
 
-The one owner of matplotlib. Photos are named, never shown.
+Draws with matplotlib, as `benchmark/plot.py` does. Photos are named, never shown.
 """
 
 from __future__ import annotations

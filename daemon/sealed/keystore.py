@@ -138,14 +138,19 @@ def open_store(folder: Path, keks: tuple[Kek, ...]) -> OpenedStore:
             f"the key store cannot be read: {path}: {error.strerror}", f"Give {folder} to the daemon's account."
         ) from None
     refuse_readable(path, KeyRefused)
-    file = _read(path)
+    file = read_store(path)
     for kek in keks:
         if kek.open(_binary(file.seal), _bound(file)) is not None:
             return OpenedStore(file, kek)
     raise KeyRefused(f"{path} was changed, or is sealed with another key-encryption key", RESTORE)
 
 
-def _read(path: Path) -> StoreFile:
+def read_store(path: Path) -> StoreFile:
+    """What the file says, not proven yet: any KEK, or none, may have sealed it.
+
+    Raises:
+        KeyRefused: missing, or not as it was written.
+    """
     try:
         return pydantic.TypeAdapter(StoreFile).validate_json(path.read_bytes(), strict=True)
     except OSError as error:

@@ -22,7 +22,7 @@ OWNERS = {
     "onnx": ("tools/recipe.py",),
     "unearth": ("tools/fetch.py",),
     "rich": ("tools/console.py",),
-    "matplotlib": ("tools/report.py",),
+    "matplotlib": ("tools/report.py", "tools/benchmark/plot.py"),
 }
 """Library to the files or folders that may import it; tests may import anything."""
 

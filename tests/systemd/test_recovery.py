@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.running_daemon import Answer
-from tests.systemd.appliance import STATE_FOLDER
+from tests.systemd.appliance import FVCTL, STATE_FOLDER
 from tests.systemd.machine import SERVICE, Machine, Terminals, soon
 
 STORE = f"{STATE_FOLDER}/keys/keystore.json"
@@ -67,6 +67,7 @@ def test_a_request_that_hangs_ends_the_daemon_and_the_next_one_is_answered(
             assert soon(lambda: _ended_by_the_watchdog(impatient, since), within_s=20)
         assert soon(lambda: terminals.statuses[-1:] == [200])
     assert "hung" in [event["event"] for event in impatient.events(since=since)]
+    assert "!! restarts: the daemon hung " in impatient.run(FVCTL, "doctor", "--only", "restarts", check=False)
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ def _look(device: Device) -> Finding:
         name: datetime.fromisoformat(read_yaml(settings.engines / name / RECORD_FILE, EngineRecord).built_utc)
         for name in (settings.detection, settings.recognition)
     }
-    for entry in device.store(device.load()).audit()[0][-1:]:
+    for entry in device.key_log()[0][-1:]:
         known["keys"] = datetime.fromisoformat(entry.time_utc)
     what, latest = max(known.items(), key=lambda item: item[1])
     evidence = {"now_utc": device.now.astimezone(timezone.utc).isoformat(timespec="seconds"), what: latest.isoformat()}

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from daemon.app import load_networks
 from tools.checks.finding import Check, Device, Finding, to_mend, well
 
 
 def _look(device: Device) -> Finding:
     settings = device.load().inference
-    networks = load_networks(settings)
+    networks = device.networks()
     running_on = {
         network.manifest.name: network.accelerator.value for network in (networks.detection, networks.recognition)
     }
@@ -21,4 +20,4 @@ def _look(device: Device) -> Finding:
     return well(f"both networks run on {settings.accelerator.value} and reproduce their golden vectors", **running_on)
 
 
-CHECK = Check("engines", "Are the engines this device's, and do they compute what they should?", _look)
+CHECK = Check("engines", "Are the engines this device's, and do they compute what they should?", _look, within_s=8.0)

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from daemon.app import Networks
 from daemon.config import Config
 from daemon.errors import DeviceError
 from daemon.sealed.keystore import OpenedStore
-from tools.key_store import KeyStore
+from tools.key_audit import Entry
 
 SOON = timedelta(days=30)
 """A technician comes by within a month."""
+
+WITHIN_S = 6.0
+"""A check that looks at files and asks who is on this machine takes a second on the slowest device."""
+
+AS_ROOT = "Run it again as root, with sudo."
 
 
 class Status(str, Enum):
@@ -59,34 +66,37 @@ def no_matter(seen: str) -> Finding:
     return Finding(Status.NOT_APPLICABLE, seen)
 
 
+def unknown(seen: str, remedy: str) -> Finding:
+    """It cannot be told, and how it could."""
+    return Finding(Status.UNKNOWN, seen, remedy)
+
+
 @dataclass(frozen=True, slots=True)
 class Device:
-    """What checks look at.
+    """What checks look at. Everything that several of them ask for is made once, however many ask.
 
     Attributes:
         path: the configuration file.
         load: gives the configuration, or raises what is wrong with it.
-        store: gives the key store of a configuration.
+        opened_store: gives the key store, opened; raises a DeviceError.
+        key_log: gives the log of key changes, and of it the entries that no change followed; raises a DeviceError.
+        networks: gives the networks, loaded and proven; raises a DeviceError.
         now: the time, with its zone.
+        root: where /proc, /sys, /etc and /run are.
     """
 
     path: Path
     load: Callable[[], Config]
-    store: Callable[[Config], KeyStore]
+    opened_store: Callable[[], OpenedStore]
+    key_log: Callable[[], tuple[list[Entry], list[Entry]]]
+    networks: Callable[[], Networks]
     now: datetime
+    root: Path = Path("/")
 
     @property
     def today(self) -> date:
         """The day."""
         return self.now.date()
-
-    def opened_store(self) -> OpenedStore:
-        """The key store.
-
-        Raises:
-            DeviceError: it, or the configuration that names it, is not as it should be.
-        """
-        return self.store(self.load()).opened()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +107,13 @@ class Check:
         id: stable, for machines and for `--only`.
         question: for people.
         look: gives the answer; a DeviceError that it raises is a finding too.
+        within_s: seconds after which it counts as hung.
     """
 
     id: str
     question: str
     look: Callable[[Device], Finding]
+    within_s: float = WITHIN_S
 
 
 def found(check: Check, device: Device) -> Finding:
@@ -109,6 +121,17 @@ def found(check: Check, device: Device) -> Finding:
     try:
         return check.look(device)
     except DeviceError as error:
+        if os.geteuid() != 0 and any(isinstance(cause, PermissionError) for cause in _causes(error)):
+            return unknown(str(error.args[0]), AS_ROOT)
         return to_mend(str(error.args[0]), error.remedy)
+    except PermissionError as error:
+        return unknown(f"{error.filename} is not for this account to see", AS_ROOT)
     except Exception as error:  # noqa: BLE001 - doctor answers whatever is broken
-        return Finding(Status.UNKNOWN, f"the check itself failed: {type(error).__name__}", "Send this to support.")
+        return unknown(f"the check itself failed: {type(error).__name__}", "Send this to support.")
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and all that led to it, also where it was raised `from None`."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

@@ -14,9 +14,11 @@ def _look(device: Device) -> Finding:
     }
     soon = {kid: day.isoformat() for kid, day in ends.items() if day <= device.today + SOON}
     if soon:
+        first = min(soon)
         return to_mend(
             f"{', '.join(sorted(soon))}: past its last day, or within {SOON.days} days of it",
-            "Make the next key: fvctl keys add --activate; and then retire and destroy the old one.",
+            f"Make the next key: fvctl keys add --activate; when terminals have fetched it: fvctl keys retire {first}; "
+            f"and when none uses the old one any more: fvctl keys destroy {first}",
             **soon,
         )
     return well(f"no key ends within {SOON.days} days", ending=len(ends))

@@ -6,7 +6,7 @@ from tools.checks.finding import Check, Device, Finding, to_mend, well
 
 
 def _look(device: Device) -> Finding:
-    entries, interrupted = device.store(device.load()).audit()
+    entries, interrupted = device.key_log()
     if interrupted:
         return to_mend(
             f"the last change of the keys was interrupted: {interrupted[-1].operation}",

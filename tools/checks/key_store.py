@@ -1,15 +1,23 @@
-"""Can the key store be opened, and is it as it was written?"""
+"""Can the key store be opened, by the daemon too, and is it as it was written?"""
 
 from __future__ import annotations
 
 from daemon.sealed.keyring import ring_of
 from daemon.sealed.keys import OPENING_STATES
-from tools.checks.finding import Check, Device, Finding, well
+from daemon.sealed.keystore import STORE_FILE
+from tools.checks.finding import Check, Device, Finding, to_mend, well
 
 
 def _look(device: Device) -> Finding:
-    store = device.opened_store()
-    ring_of(store, device.load().sealed, lambda: device.today)
+    config, store = device.load(), device.opened_store()
+    path = config.keys.store / STORE_FILE
+    # The folder was made for the daemon's account: root, who asks here, may read what the daemon may not.
+    if path.stat().st_uid != path.parent.stat().st_uid:
+        return to_mend(
+            f"{path} belongs to {path.owner()}, its folder to {path.parent.owner()}: the daemon cannot read it",
+            f"chown --reference={path.parent} {path}",
+        )
+    ring_of(store, config.sealed, lambda: device.today)
     opening = sum(record.state in OPENING_STATES for record in store.file.keys)
     return well(
         f"the key store opens, with {opening} keys in use",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from daemon.api.registry import CertificateProof, load_registry
 from daemon.config import Authentication
 from tools.checks.finding import SOON, Check, Device, Finding, no_matter, to_mend, well
@@ -13,7 +15,8 @@ def _look(device: Device) -> Finding:
         return no_matter("terminals are not authenticated; only this machine itself can ask")
     terminals = load_registry(settings.registry).terminals
     if not terminals:
-        return to_mend("no terminal is known: nobody can ask", "Add one: fvctl terminals add NAME")
+        shows = "" if settings.authentication is Authentication.BEARER else " --certificate till-1.pem"
+        return to_mend("no terminal is known: nobody can ask", f"Add one: fvctl terminals add till-1{shows}")
     soon = {
         record.name: record.proof.expires_utc.isoformat()
         for record in terminals
@@ -22,7 +25,8 @@ def _look(device: Device) -> Finding:
     if soon:
         return to_mend(
             f"certificates expired, or about to: {', '.join(sorted(soon))}",
-            "Issue them anew: fvctl terminals change NAME --csr FILE",
+            f"Issue each a new one: fvctl terminals change {shlex.quote(min(soon))} --certificate new.pem; or, where "
+            "the key stays in the terminal, with --csr FILE",
             **soon,
         )
     return well(f"{len(terminals)} terminals are known, and no certificate ends within {SOON.days} days")

@@ -1,0 +1,101 @@
+"""Rates, percentiles, ratios and arrivals against arithmetic by hand and against theory."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from tools.benchmark.figures import (
+    Done,
+    Round,
+    arrivals_s,
+    cpu_ms,
+    mean_rate,
+    median_ms,
+    part_medians_ms,
+    percentile,
+    ratio,
+)
+
+
+def _draw() -> np.random.Generator:
+    return np.random.default_rng(7)
+
+
+def _steady(rate: float, cpu_s: float = 0.0) -> Round:
+    """One client, ten verifications, each as long as the last."""
+    return Round(10.0, [Done(0, 0, 10 + n / rate, 10 + (n + 1) / rate) for n in range(10)], cpu_s)
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.5, 50), (0.95, 95), (0.99, 99), (1, 100)])
+def test_percentiles_of_one_to_a_hundred_are_their_ranks(share: float, expected: float) -> None:
+    values = np.random.default_rng(1).permutation(np.arange(1.0, 101.0))
+    assert percentile(values, share) == expected
+
+
+def test_percentile_is_a_latency_that_somebody_had() -> None:
+    assert percentile(np.array([1.0, 2.0, 100.0]), 0.99) == 100
+
+
+def test_percentile_of_nothing_is_no_number() -> None:
+    assert math.isnan(percentile(np.array([]), 0.5))
+
+
+def test_latency_counts_from_when_it_was_due_and_not_from_when_it_was_sent() -> None:
+    assert Done(0, 0, due_s=2.0, ended_s=2.5).latency_ms == 500
+
+
+def test_rate_adds_up_what_each_client_did_in_its_own_time() -> None:
+    # By hand: client 0 did 2 in 1 s, client 1 did 3 in 2 s and then waited for nobody.
+    done = [Done(0, 0, 0, 0.5), Done(0, 0, 0.5, 1.0), *(Done(1, 0, 0, end) for end in (0.5, 1.5, 2.0))]
+    assert Round(0.0, done).rate == pytest.approx(2 / 1 + 3 / 2)
+
+
+def test_refused_requests_are_no_verifications() -> None:
+    found = Round(0.0, [Done(0, 0, 0, 1.0), Done(0, 0, 1.0, 1.1, status=503), Done(0, 0, 1.1, 2.0, status=0)])
+    assert (len(found.answered), len(found.refused)) == (1, 1)
+    assert found.throughput == pytest.approx(1 / 2)
+    assert found.latencies_ms.tolist() == [1000]
+
+
+def test_processor_time_is_of_one_verification() -> None:
+    assert cpu_ms([_steady(10, cpu_s=3.0), _steady(10, cpu_s=5.0)]) == pytest.approx(8000 / 20)
+
+
+def test_ratio_of_machines_that_are_equally_slowed_is_exact() -> None:
+    speeds = [1.0, 0.5, 0.25, 1.0]
+    found = ratio(mean_rate, [_steady(30 * s) for s in speeds], [_steady(10 * s) for s in speeds], _draw())
+    assert tuple(found) == pytest.approx((3, 3, 3))
+
+
+def test_interval_is_as_wide_as_the_normal_one() -> None:
+    # By theory: for 60 rounds the mean of rates is about normal, with a standard error of s / sqrt(60).
+    rates = np.random.default_rng(3).normal(20, 2, 60)
+    found = ratio(mean_rate, [_steady(rate) for rate in rates], [_steady(1.0)] * 60, _draw())
+    error = rates.std() / math.sqrt(60)
+    assert found.value == pytest.approx(rates.mean())
+    assert found.high - found.low == pytest.approx(2 * 1.96 * error, rel=0.1)
+
+
+def test_ratio_of_medians_is_theirs() -> None:
+    assert ratio(median_ms, [_steady(10)] * 3, [_steady(4)] * 3, _draw()).value == pytest.approx(0.4)
+
+
+def test_arrivals_are_a_poisson_process() -> None:
+    rate, seconds = 40.0, 500.0
+    found = arrivals_s(rate, seconds, _draw())
+    gaps = np.diff(found)
+    assert found[0] >= 0
+    assert found[-1] < seconds
+    assert gaps.min() >= 0
+    # By theory: counts vary by the root of their mean; a gap exceeds its mean with probability 1/e. Five sigma each.
+    assert len(found) == pytest.approx(rate * seconds, abs=5 * math.sqrt(rate * seconds))
+    longer = np.mean(gaps > 1 / rate)
+    assert longer == pytest.approx(math.exp(-1), abs=5 * math.sqrt(0.37 * 0.63 / len(gaps)))
+
+
+def test_parts_are_medians_in_the_order_in_which_they_come() -> None:
+    done = [Done(0, 0, 0, 1, parts_ms={"open": value, "decode": 10 * value}) for value in (1.0, 9.0, 2.0)]
+    assert list(part_medians_ms([Round(0, done[:2]), Round(0, done[2:])]).items()) == [("open", 2), ("decode", 20)]
