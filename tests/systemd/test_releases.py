@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 import random
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from daemon.api.health import JWKS_PATH
@@ -25,7 +27,8 @@ from tools.releases.manifest import Proof
 from tools.sealing import jwe_sealer
 
 A, B = "1.0.0", "2.0.0"
-PROOF = Proof(ready_s=30.0, watched_s=2.0, comparison_ms=3000.0, commands=(("doctor", "--only", "daemon"),))
+PROOF = Proof(ready_s=60.0, watched_s=2.0, comparison_ms=1500.0, commands=(("selftest",),))
+_CROPS = "        crops, refused = self._crops(request, watch)"
 STICK = "/media/stick"
 
 
@@ -145,15 +148,30 @@ def _changed(path: str, old: str, new: str) -> dict[str, bytes]:
     return {path: text.replace(old, new).encode()}
 
 
-BROKEN = {
-    "slow": _changed("daemon/pipeline.py", "        crops, refused", "        __import__('time').sleep(4)\n        crops, refused"),
-    "crash": {"daemon/wsgi.py": b"raise SystemExit(1)\n"},
-    "falls over": _changed("daemon/pulse.py", '"""', '"""', ),
-    "bad engine": {},
-    "wrong scores": _changed("daemon/score/comparison.py", "return ", "return -"),
-    "failing selftest": {},
+def _other_golden(release: Path) -> dict[str, bytes]:
+    """Golden vectors that no engine computes."""
+    path, buffer = "golden/sface.npz", io.BytesIO()
+    with np.load(release / path, allow_pickle=False) as golden:
+        np.savez(buffer, input=golden["input"], **{name: -golden[name] for name in golden.files if name != "input"})
+    return {path: buffer.getvalue()}
+
+
+_FALLS = """        return create_app(load_config(config_path(os.environ)), journal)
+"""
+_AFTER_A_WHILE = """        import threading
+
+        threading.Timer(4, os.kill, (os.getppid(), 9)).start()
+"""
+
+BROKEN: dict[str, Callable[[Path], dict[str, bytes]]] = {
+    "slow": lambda _: _changed("daemon/pipeline.py", _CROPS, f"        __import__('time').sleep(2)\n{_CROPS}"),
+    "crash": lambda _: {"daemon/wsgi.py": b"raise SystemExit(1)\n"},
+    "falls over": lambda _: _changed("daemon/wsgi.py", _FALLS, _AFTER_A_WHILE + _FALLS),
+    "bad engine": _other_golden,
+    "wrong scores": lambda _: _changed("daemon/score/comparison.py", "max(-1.0, score)", "max(-1.0, -score)"),
+    "failing selftest": lambda _: _changed("tools/selftest.py", "return exit_code(rows)", "return 1"),
 }
-"""What is wrong with a release."""
+"""What is wrong with a release, made from a sound one."""
 
 SHORT = ("slow",)
 """Those that are tried each time; the others with --all-releases."""
@@ -166,7 +184,7 @@ def test_a_broken_release_from_a_stick_goes_back_by_itself(
     if what not in SHORT and not request.config.getoption("--all-releases"):
         pytest.skip("takes half a minute: --all-releases")
     before, version = installed.serves, f"3.0.{list(BROKEN).index(what)}"
-    installed.publish(version, BROKEN[what])
+    installed.publish(version, BROKEN[what](installed.release))
     installed.copy_to_stick()
     printed = installed.refused("install", version, "--source", STICK)
     assert f"went back, {before} serves" in printed

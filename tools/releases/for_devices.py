@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +50,7 @@ class _Here:
 
 
 def _here(args: argparse.Namespace) -> _Here:
+    os.umask(0o022)  # what is installed is for every account to read, whatever the shell says
     layout = Layout(args.root.resolve())
     try:
         layout.make_folders()

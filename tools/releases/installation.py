@@ -120,6 +120,7 @@ class Installer:
         left = () if kind == "install" or state.current is None else (state.current,)  # not taken again by itself
         self._ledger.change(
             failed=(*state.failed, *left),
+            previous=None if kind == "install" and wanted == state.previous else state.previous,  # it is unpacked anew
             operation=Operation(kind, wanted, state.current, source, step, begun, ""),
         )
 

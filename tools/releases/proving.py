@@ -25,7 +25,7 @@ from daemon.sealed.buffers import PlainPhoto
 from daemon.sealed.opener import Opener
 from tools.samples import sample_photos
 
-_ROUNDS = 5
+_ROUNDS = 3
 _THRESHOLD = 0.7
 """Source: the contract's recommended threshold."""
 _NOBODY = Sender("proof", legacy=False)
@@ -60,7 +60,7 @@ def prove(config_file: Path, release: Path) -> dict[str, float]:
     ]
     stages = make_stages(config, networks, _Unsealed(sample_photos(release / "networks")))
     pipeline = Pipeline(stages, started_pool(config.admission.running, "proof"))
-    mated, non_mated = (_timed(pipeline, "obama", other) for other in ("obama2", "biden"))
+    mated, non_mated = _timed(pipeline, "obama2", _ROUNDS), _timed(pipeline, "biden", 1)
     if not mated[0] > _THRESHOLD > non_mated[0]:
         raise EngineRefused(
             f"a mated pair scores {mated[0]:.3f} and a non-mated one {non_mated[0]:.3f}; between them {_THRESHOLD} is "
@@ -75,11 +75,11 @@ def prove(config_file: Path, release: Path) -> dict[str, float]:
     }
 
 
-def _timed(pipeline: Pipeline, first: str, second: str) -> tuple[float, list[float]]:
+def _timed(pipeline: Pipeline, second: str, rounds: int) -> tuple[float, list[float]]:
     """The score of a pair, and the milliseconds of each of a few comparisons."""
-    photos = (SealedPhoto("first", first), SealedPhoto("second", second))
+    photos = (SealedPhoto("first", "obama"), SealedPhoto("second", second))
     asked, took_ms = VerificationRequest(_NOBODY, photos, False, False), []
-    for _ in range(_ROUNDS):
+    for _ in range(rounds):
         began = time.perf_counter()
         score = pipeline.verify(asked, Stopwatch())
         took_ms.append((time.perf_counter() - began) * 1000)

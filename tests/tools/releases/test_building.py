@@ -1,4 +1,4 @@
-"""A release is the same to the byte wherever it is built and says what it is made of; its package is as Debian wants."""
+"""A release is the same to the byte wherever it is built, and says what it is made of; its package is Debian's way."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.conftest import REPOSITORY, need
 from tests.releases import PLATFORM, Published, build
 from tools.releases import archive
 from tools.releases.bootstrap import build_bootstrap
-from tools.releases.manifest import read_manifest
+from tools.releases.manifest import read_manifest, sha256_of
 
 
 def test_built_elsewhere_it_is_the_same_to_the_byte(small_release: Path, few_packages: Path, tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_the_list_of_parts_names_every_wheel_and_network(small_release: Path) ->
     listed = json.loads((small_release / "parts.cdx.json").read_text())
     assert listed["bomFormat"] == "CycloneDX"
     hashes = {one["content"] for part in listed["components"] for one in part["hashes"]}
-    assert {archive.sha256_of(wheel) for wheel in (small_release / "wheels").iterdir()} <= hashes
+    assert {sha256_of(wheel) for wheel in (small_release / "wheels").iterdir()} <= hashes
     assert {"sface", "yunet"} <= {part["name"] for part in listed["components"]}
     assert all(part.get("licenses") for part in listed["components"])
 

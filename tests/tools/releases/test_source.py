@@ -12,6 +12,7 @@ from datetime import datetime, timedelta, timezone
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from securesystemslib.signer import CryptoSigner
@@ -19,9 +20,10 @@ from securesystemslib.signer import CryptoSigner
 from daemon.errors import ReleaseRefused
 from tests.releases import PLATFORM, Published
 from tools.releases import archive
-from tools.releases.manifest import MANIFEST_FILE, Manifest, Proof, archive_name
+from tools.releases.manifest import MANIFEST_FILE, Manifest, Proof, archive_name, read_manifest, sha256_of
 from tools.releases.source import Source, Trust
 
+T = TypeVar("T")
 LONG_AGO = datetime(2020, 1, 1, tzinfo=timezone.utc)
 
 
@@ -95,7 +97,7 @@ class Eyes:
         """Copy the newest release's archive."""
         return self._do(at, lambda source: source.fetch(source.offers(PLATFORM)[0], self.folder))
 
-    def _do(self, at: Path | None, work: Callable[[Source], list[str] | Path]) -> list[str] | Path:  # type: ignore[misc]
+    def _do(self, at: Path | None, work: Callable[[Source], T]) -> T:
         where = at or self.published.folder
         if not self.by_web:
             return work(Source(str(where), self.trust, self.published.now))
@@ -123,7 +125,7 @@ def _refused(look: Callable[[], object]) -> str:
 def test_what_is_published_is_offered_and_copied(eyes: Eyes) -> None:
     assert eyes.look() == ["1.0"]
     eyes.folder.mkdir(exist_ok=True)
-    assert archive.sha256_of(eyes.fetch()) in {
+    assert sha256_of(eyes.fetch()) in {
         path.name.partition(".")[0] for path in (eyes.published.folder / "targets").iterdir()
     }
 
@@ -210,7 +212,7 @@ def test_a_release_signed_by_a_revoked_key_is_refused(eyes: Eyes, tmp_path: Path
     assert eyes.look() == ["2.0", "1.0"]
     published.keys["releases"] = revoked
     found = small_archive(tmp_path, "3.0")
-    published.repository.publish({found: archive.read_manifest(found.with_suffix(""))}, 100, published.keys)
+    published.repository.publish({found: read_manifest(found.with_suffix(""))}, 100, published.keys)
     assert "not signed by those whom this device trusts" in _refused(eyes.look)
 
 
