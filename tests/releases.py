@@ -16,13 +16,16 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
+import pytest
 from securesystemslib.signer import CryptoSigner
 
 from daemon import __version__
+from daemon.errors import ReleaseRefused
 from tests.conftest import REPOSITORY, STATE
 from tools.releases import archive
 from tools.releases.closure import requirements
 from tools.releases.manifest import MANIFEST_FILE, Manifest, Proof, archive_name, read_manifest
+from tools.releases.platforms import own_platform
 from tools.releases.repository import RELEASES, ROLES, Repository
 
 PLATFORM = "x86_64-py311"
@@ -151,3 +154,13 @@ class Published:
 def manifest_of(packed: Path) -> Manifest:
     """The manifest of an archive, from the folder beside it."""
     return read_manifest(packed.with_suffix(""))
+
+
+def skip_elsewhere() -> None:
+    """Skip where this machine is not of the platform that the tests' releases are made for."""
+    try:
+        here = own_platform(Path("/")).name
+    except ReleaseRefused as refused:
+        here = str(refused.args[0])
+    if here != PLATFORM:
+        pytest.skip(f"releases of the tests are for {PLATFORM}, this machine is another: {here}")

@@ -18,7 +18,7 @@ import pytest
 
 from daemon.api.health import JWKS_PATH
 from tests.conftest import REPOSITORY, need
-from tests.releases import Published, build, variant
+from tests.releases import Published, build, skip_elsewhere, variant
 from tests.systemd.debian import debian_root
 from tests.systemd.machine import Machine, Terminals
 from tools.asking import sealed_form
@@ -82,6 +82,7 @@ class Device:
 @pytest.fixture(scope="module")
 def device(site: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Device]:
     """A box with Debian and the package; its web server publishes A."""
+    skip_elsewhere()
     for program in ("debootstrap", "systemd-nspawn", "dpkg-deb"):
         need(program, shutil.which(program) is not None)
     folder = tmp_path_factory.mktemp("fleet")

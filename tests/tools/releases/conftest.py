@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import REPOSITORY
-from tests.releases import Published, build
+from tests.releases import Published, build, skip_elsewhere
 from tools.releases.installation import Device, Installer
 from tools.releases.layout import Layout
 from tools.releases.platforms import PLATFORMS
@@ -36,6 +36,7 @@ def few_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def small_release(site: object, few_packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a release by `fvctl release build`; its archive is beside it. `site` fills the cache."""
+    skip_elsewhere()
     return build(tmp_path_factory.mktemp("built"), lock=few_packages)
 
 
