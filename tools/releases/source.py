@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,10 +27,12 @@ from tuf.api.exceptions import (
     ExpiredMetadataError,
     LengthOrHashMismatchError,
     RepositoryError,
+    SlowRetrievalError,
     UnsignedMetadataError,
 )
 from tuf.api.metadata import Signed, TargetFile, Targets
 from tuf.ngclient import FetcherInterface, Updater
+from tuf.ngclient.urllib3_fetcher import Urllib3Fetcher
 
 from daemon.errors import ReleaseRefused
 from tools.releases.manifest import archive_name, version
@@ -47,6 +50,7 @@ _REASONS: dict[type[Exception], str] = {
     DownloadLengthMismatchError: "it sends more than was signed for",
     LengthOrHashMismatchError: "what it holds is not what was signed",
     DownloadHTTPError: "it lacks a file",
+    SlowRetrievalError: "it is too slow",
     DownloadError: "it cannot be read",
     RepositoryError: "it is not as a repository must be",
 }
@@ -97,7 +101,7 @@ class Source:
         self._address = address
         is_stick = not address.startswith(("http://", "https://"))
         base = _STICK if is_stick else f"{address.rstrip('/')}/"
-        fetcher = _Stick(Path(address)) if is_stick else None
+        fetcher = Stick(Path(address)) if is_stick else Web()
         trust.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         moment = max(now, trust.known_past)
         with _refusing(address):
@@ -152,7 +156,30 @@ class Source:
         return final
 
 
-class _Stick(FetcherInterface):
+class Web(Urllib3Fetcher):
+    """Reads a web server, but not one that sends a byte now and then: nobody could see that from a hang.
+
+    Args:
+        patience_s: seconds after which it must have been fast enough.
+        bytes_per_s: how fast at least, from the beginning.
+        part_bytes: what is waited for at once.
+    """
+
+    def __init__(self, patience_s: float = 60.0, bytes_per_s: float = 1024.0, part_bytes: int = 4096) -> None:
+        super().__init__(chunk_size=part_bytes, app_user_agent="faceverifyd")
+        self._patience_s, self._bytes_per_s = patience_s, bytes_per_s
+
+    def _fetch(self, url: str) -> Iterator[bytes]:
+        began, received = time.monotonic(), 0
+        for part in super()._fetch(url):
+            received += len(part)
+            took_s = time.monotonic() - began
+            if took_s > self._patience_s and received < took_s * self._bytes_per_s:
+                raise SlowRetrievalError(f"{received} bytes of {url} in {took_s:.0f} s")
+            yield part
+
+
+class Stick(FetcherInterface):
     """Reads a folder as a web server would serve it: regular files of the repository and nothing that they point to."""
 
     def __init__(self, folder: Path) -> None:

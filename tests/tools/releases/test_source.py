@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,12 +17,13 @@ from typing import TypeVar
 
 import pytest
 from securesystemslib.signer import CryptoSigner
+from tuf.api.exceptions import SlowRetrievalError
 
 from daemon.errors import ReleaseRefused
 from tests.releases import PLATFORM, Published
 from tools.releases import archive
 from tools.releases.manifest import MANIFEST_FILE, Manifest, Proof, archive_name, read_manifest, sha256_of
-from tools.releases.source import Source, Trust
+from tools.releases.source import Source, Trust, Web
 
 T = TypeVar("T")
 LONG_AGO = datetime(2020, 1, 1, tzinfo=timezone.utc)
@@ -29,13 +31,15 @@ LONG_AGO = datetime(2020, 1, 1, tzinfo=timezone.utc)
 
 class _Quiet(SimpleHTTPRequestHandler):
     endless = ""
+    pause_s = 0.0
 
     def do_GET(self) -> None:
         if self.path.endswith(self.endless) and self.endless:
             self.send_response(200)
             self.end_headers()
             while True:
-                self.wfile.write(b" " * 65536)
+                self.wfile.write(b" " * (1 if self.pause_s else 65536))
+                time.sleep(self.pause_s)
         super().do_GET()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name in the standard library
@@ -50,14 +54,15 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def served(folder: Path, endless: str = "") -> Iterator[str]:
+def served(folder: Path, endless: str = "", pause_s: float = 0.0) -> Iterator[str]:
     """The folder's address on a web server of its own.
 
     Args:
         folder: what is served.
         endless: end of the path that never ends.
+        pause_s: seconds between its bytes; without a pause there are many at once.
     """
-    handler = partial(type("Handler", (_Quiet,), {"endless": endless}), directory=str(folder))
+    handler = partial(type("Handler", (_Quiet,), {"endless": endless, "pause_s": pause_s}), directory=str(folder))
     with _Server(("127.0.0.1", 0), handler) as server:
         serving = threading.Thread(target=server.serve_forever, args=(0.01,))
         serving.start()
@@ -245,6 +250,12 @@ def test_data_without_end_is_cut_off(eyes: Eyes, endless: str) -> None:
             file.truncate(1 << 40)  # a hole; it takes no room
     eyes.folder.mkdir()
     assert "sends more than was signed for" in _refused(eyes.fetch)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
+def test_a_server_that_sends_a_byte_now_and_then_is_given_up(tmp_path: Path) -> None:
+    with served(tmp_path, "drip", 0.01) as address, pytest.raises(SlowRetrievalError):
+        list(Web(patience_s=0.1, bytes_per_s=1024, part_bytes=8).fetch(f"{address}/drip"))
 
 
 @pytest.mark.parametrize("kind", ["a link", "a pipe", "a device"])
