@@ -60,6 +60,10 @@ class Networks:
         """Whether both still compute their golden vectors."""
         return self.detection.reproduces() and self.recognition.reproduces()
 
+    def running_on(self) -> dict[str, str]:
+        """The accelerator of each network, by the network's name."""
+        return {network.manifest.name: network.accelerator.value for network in (self.detection, self.recognition)}
+
 
 def load_networks(settings: Inference) -> Networks:
     """The networks that the configuration names.
@@ -78,6 +82,11 @@ def load_networks(settings: Inference) -> Networks:
 def _load_network(settings: Inference, name: str, threads: int) -> OnnxNetwork:
     manifest = load_manifest(settings.networks / name)
     return load_engine(settings.engines, manifest, Target(settings.accelerator, settings.policy, threads))
+
+
+def is_lowered(settings: Inference, networks: Networks) -> bool:
+    """Whether a network runs on something slower than what is asked for, which policy allow_lower permits."""
+    return set(networks.running_on().values()) != {settings.accelerator.value}
 
 
 def make_detector(networks: Networks) -> FaceDetector:
@@ -203,7 +212,8 @@ def create_app(config: Config, journal: Journal) -> Daemon:
     registry = watch_registry(config.terminals)
     credentials = Credentials(config.terminals.authentication, registry, today_utc)
     gate = Gate(credentials, RateLimit(config.terminals, registry, time.monotonic), config.management)
-    metrics = Metrics(_warnings(config, ring, journal))
+    metrics = Metrics(_warnings(config, ring, journal, networks))
+    metrics.tell_accelerators(config.inference.accelerator.value, networks.running_on())
     pulse = Pulse(config.health, networks.reproduce, time.monotonic)
     turnstile = Turnstile(config.admission, time.monotonic)
     pipeline = Pipeline(stages, started_pool(config.admission.running, "photo-two"))
@@ -214,7 +224,13 @@ def create_app(config: Config, journal: Journal) -> Daemon:
     app.add_route(PATH, Verification(pipeline, turnstile, pulse, config.server))
     app.add_route("/healthz", Alive())
     app.add_route(
-        "/readyz", _readiness(networks, ring, lambda: [*(memory.reasons() if memory else []), *credentials.reasons()])
+        "/readyz",
+        _readiness(
+            config.inference,
+            networks,
+            ring,
+            lambda: [*(memory.reasons() if memory else []), *credentials.reasons()],
+        ),
     )
     app.add_route("/metrics", Exposition(metrics))
     app.add_route("/openapi.yaml", OpenApi())
@@ -222,21 +238,26 @@ def create_app(config: Config, journal: Journal) -> Daemon:
     return Daemon(app, pulse, turnstile)
 
 
-def _warnings(config: Config, ring: Watched[KeyRing], journal: Journal) -> Callable[[], tuple[str, ...]]:
+def _warnings(
+    config: Config, ring: Watched[KeyRing], journal: Journal, networks: Networks
+) -> Callable[[], tuple[str, ...]]:
     """Gives the weaknesses in use, as of the keys and certificates held when it is asked; journals them now."""
     tls = make_tls(config, lambda _fault: None)  # gunicorn's own instance reports
+    lowered = ("accelerator_lowered",) if is_lowered(config.inference, networks) else ()
 
     def warnings() -> tuple[str, ...]:
         """Weaknesses in use."""
         lost = ("journal_loses_lines",) if journal.lost else ()
-        return (*ring.kept().warnings(config.sealed), *(tls.warnings() if tls else ()), *lost)
+        return (*ring.kept().warnings(config.sealed), *(tls.warnings() if tls else ()), *lowered, *lost)
 
     for warning in warnings():
         journal.write("warning", reason=warning)
     return warnings
 
 
-def _readiness(networks: Networks, ring: Watched[KeyRing], others: Callable[[], list[str]]) -> Ready:
+def _readiness(
+    settings: Inference, networks: Networks, ring: Watched[KeyRing], others: Callable[[], list[str]]
+) -> Ready:
     loaded = (networks.detection, networks.recognition)
 
     def reasons() -> list[str]:
@@ -244,4 +265,4 @@ def _readiness(networks: Networks, ring: Watched[KeyRing], others: Callable[[], 
         failed = [f"engine_failed:{network.manifest.name}" for network in loaded if not network.works()]
         return [*failed, *(["keys_unreadable"] if ring.fault() else []), *others()]
 
-    return Ready(reasons, {network.manifest.name: network.accelerator.value for network in loaded})
+    return Ready(reasons, networks.running_on(), is_lowered(settings, networks))

@@ -13,11 +13,11 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any, ParamSpec, TextIO, TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, Metric, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -202,6 +202,17 @@ class Metrics:
             buckets=_BUCKETS_S,
         )
         self._registry.register(_Warnings(warnings))
+        self._accelerators = Gauge(
+            "faceverifyd_accelerator_info",
+            "1 for each network: what it runs on, and what the configuration asks for.",
+            ["network", "accelerator", "asked"],
+            registry=self._registry,
+        )
+
+    def tell_accelerators(self, asked: str, running_on: Mapping[str, str]) -> None:
+        """What each network runs on, by the network's name, and what was asked for."""
+        for network, accelerator in running_on.items():
+            self._accelerators.labels(network, accelerator, asked).set(1)
 
     def count(self, route: str, code: int, status: int, watch: Stopwatch) -> None:
         """One answer given."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -75,9 +76,18 @@ class Site:
 
 
 @pytest.fixture(scope="session")
+def gpu_site_packages() -> Path:
+    """Where the wheel with GPUs is installed, over what the tests run with; this machine need not have one."""
+    made = subprocess.run([REPOSITORY / "tools" / "environment", "gpu"], capture_output=True, text=True, check=False)
+    need("onnxruntime-gpu", made.returncode == 0)
+    (found,) = (REPOSITORY / made.stdout.strip() / "lib").glob("python3*/site-packages")
+    return found
+
+
+@pytest.fixture(scope="session")
 def engines() -> Path:
-    """Folder with engines built for this machine by the real recipe."""
-    return STATE / "test-engines"
+    """Folder with engines built for this machine by the real recipe; one for each lane of tools/test."""
+    return STATE / f"test-engines{os.environ.get('FACEVERIFYD_TEST_LANE', '')}"
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from tools.console import COULD_NOT_RUN, Parser, say
 _COMMANDS = {
     "doctor": ("doctor", "what is wrong with this device, and what to type next"),
     "selftest": ("selftest", "prove the device: cryptography, networks, and the whole way through the daemon"),
-    "engines": ("engines", "build, list and verify the engines of this device"),
+    "engines": ("engine_commands", "build, list, verify and prune the engines of this device"),
     "verify": ("verify", "seal two photos, ask a daemon for their score and explain the answer"),
     "bench": ("bench", "measure the device: speed against OpenCV, cost, memory, times of refusals"),
     "photo": ("photo", "seal a photo, and look at a sealed one without a key"),

@@ -8,12 +8,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -26,6 +27,10 @@ Action = Callable[[argparse.Namespace, Any], int]
 
 _PLAIN_EVERY = 500
 """Items between two lines of progress where the output is no terminal."""
+
+_STEP_S = 0.25
+_PLAIN_EVERY_S = 30.0
+"""How often a wait is looked at, and seconds between two lines of it where the output is no terminal."""
 
 _errors = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 _output = Console(highlight=False, soft_wrap=True, emoji=False)
@@ -113,3 +118,35 @@ def progress(items: Iterable[T], total: int, what: str) -> Iterator[T]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=_errors, transient=True) as bar:
         yield from bar.track(items, total=total, description=what)
+
+
+def wait_for(ended: Callable[[float], T | None], what: str, expected_s: float | None) -> T:
+    """What is waited for, with progress against how long it should take.
+
+    Args:
+        ended: waits for so many seconds; gives None while it is not there.
+        what: is being done.
+        expected_s: how long it took the last time; None where that is not known.
+    """
+    began = time.monotonic()
+    say(f"{what}; {_forecast(expected_s)}")
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        console=_errors,
+        transient=True,
+        disable=not _errors.is_terminal,
+    ) as bar:
+        task, told = bar.add_task(what, total=expected_s), began
+        while (found := ended(_STEP_S)) is None:
+            now = time.monotonic()
+            bar.update(task, completed=now - began)
+            if not _errors.is_terminal and now - told >= _PLAIN_EVERY_S:
+                told = now
+                say(f"{what}: {now - began:.0f} s; {_forecast(expected_s)}")
+    return found
+
+
+def _forecast(expected_s: float | None) -> str:
+    return f"about {expected_s:.0f} s the last time" if expected_s else "minutes, the first time"

@@ -21,6 +21,7 @@ from pathlib import Path
 from daemon.app import load_networks
 from daemon.config import load_config
 from tools.checks import (
+    accelerator,
     calibration,
     certificate,
     clock,
@@ -39,6 +40,7 @@ from tools.checks import (
     legacy_format,
     log_errors,
     memory,
+    onnxruntime_wheel,
     packages,
     platform,
     port,
@@ -64,6 +66,8 @@ CHECKS: tuple[Check, ...] = (
     packages.CHECK,
     devices.CHECK,
     engines.CHECK,
+    accelerator.CHECK,
+    onnxruntime_wheel.CHECK,
     calibration.CHECK,
     latency.CHECK,
     kek.CHECK,
@@ -147,6 +151,11 @@ def device_at(path: Path, now: Callable[[], datetime], root: Path = Path("/")) -
     )
 
 
+def device_of(args: argparse.Namespace, now: Callable[[], datetime]) -> Device:
+    """The device that a command line names; `args.root` is doctor's own option."""
+    return device_at(args.config, now, getattr(args, "root", Path("/")))
+
+
 def answered(checks: Sequence[Check], device: Device) -> list[dict[str, object]]:
     """Questions and answers, as they are shown and as other tools take them."""
     return [
@@ -168,7 +177,7 @@ def run(args: argparse.Namespace) -> int:
     checks = list(CHECKS)
     if args.only:
         checks = [dataclasses.replace(check, within_s=_ALONE_S) for check in CHECKS if check.id in args.only]
-    rows = answered(checks, device_at(args.config, lambda: datetime.now(timezone.utc), args.root))
+    rows = answered(checks, device_of(args, lambda: datetime.now(timezone.utc)))
     show_findings(rows, args.json)
     return exit_code(rows)
 

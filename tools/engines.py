@@ -1,39 +1,61 @@
-"""`fvctl engines build|list|verify`: makes the engines of this device, and says what is there.
+"""Makes the engines of this device; `tools.engine_commands` is the command line.
 
 A build fetches the pinned network, rewrites it into the device model, proves that model against an independent
-witness, opens it on the configured accelerator, checks golden vectors there, and only then publishes the folder with
-one atomic link. Whatever fails, the old engine goes on serving.
+witness, checks that every JetPack would take it, builds it for the configured accelerator, proves on that accelerator
+what it built, and only then publishes the folder with one atomic link. Whatever fails, the old engine goes on serving.
 """
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
-import hashlib
 import io
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from daemon.config import Accelerator, Inference, Policy, load_config
+from daemon.config import Accelerator, Inference, Policy
 from daemon.errors import ConfigurationRefused, EngineRefused
 from daemon.face.detection import FaceDetector
-from daemon.inference.accelerators import ONNXRUNTIME_VERSION, Target, engine_identity
-from daemon.inference.engine import GOLDEN_FILE, MODEL_FILE, RECORD_FILE, EngineRecord, load_engine
+from daemon.inference.accelerators import ACCELERATORS, Basis, Target, engine_identity
+from daemon.inference.engine import COMPILED_FOLDER, GOLDEN_FILE, MODEL_FILE, EngineRecord, load_engine, open_engine
 from daemon.inference.network import OnnxNetwork, open_network
+from daemon.inference.platform import read_platform
 from daemon.manifest import Manifest, Rewrite, load_manifest, model_hash
 from daemon.records import Floats
-from daemon.yaml_file import read_yaml
-from tools.console import NEEDS_DOING, OK, actions, say, show_rows
+from tools.accuracy import check_accuracy
+from tools.compiling import Order, compile_engine
+from tools.console import say
 from tools.fetch import fetch_archive, read_member
-from tools.publication import SHORT, locked, publish
+from tools.portable import portable_model
+from tools.preflight import refuse_unfit
+from tools.publication import hashes, last_build_s, locked, publish, workshop, write_durably, write_record
 from tools.recipe import device_model
 from tools.samples import sample_photos
 from tools.witness import check_against_witness, golden_input
 
 _ON_CPU = Target(accelerator=Accelerator.CPU, policy=Policy.STRICT, threads=1)
+
+_PARSED_FILE = "parsed.onnx"
+"""The model as an accelerator's parser takes it; there during a build only."""
+
+_TIMINGS_FOLDER = ".timings"
+"""Beside the engines: what builders measured, which makes the next build faster."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Proven:
+    """A device model that agrees with its witness, and what engines made of it are held to."""
+
+    folder: Path
+    manifest: Manifest
+    model: bytes
+    full: OnnxNetwork
+    golden: bytes
+    photos: Mapping[str, bytes]
+    checks: Mapping[str, float]
 
 
 def source_network(manifest: Manifest, cache: Path) -> bytes:
@@ -87,29 +109,111 @@ def build_engine(folder: Path, settings: Inference, cache: Path) -> EngineRecord
 
 
 def _build_locked(folder: Path, settings: Inference, cache: Path) -> EngineRecord:
+    proven = _proven_model(folder, cache)
+    accelerator, *lower = Target(settings.accelerator, settings.policy, settings.threads).permitted()
+    while True:
+        try:
+            return _build_for(accelerator, proven, settings)
+        except EngineRefused as refusal:
+            if not lower or _serves_faster(proven.manifest, settings, lower):
+                raise
+            why = f"not for {accelerator.value}: {refusal.args[0]}"
+            say(f"{proven.manifest.name}: {why}; allow_lower: {lower[0].value} next")
+        accelerator, *lower = lower
+
+
+def _serves_faster(manifest: Manifest, settings: Inference, lower: Sequence[Accelerator]) -> bool:
+    """Whether what is published runs on something faster than these, so that they must not take its place."""
+    target = Target(settings.accelerator, settings.policy, settings.threads)
+    try:
+        return load_engine(settings.engines, manifest, target).accelerator not in lower
+    except EngineRefused:
+        return False
+
+
+def _proven_model(folder: Path, cache: Path) -> _Proven:
     manifest = load_manifest(folder)
     source = source_network(manifest, cache)
     say(f"{manifest.name}: rewriting ({', '.join(rewrite.value for rewrite in manifest.recipe)})")
     model = device_model(source, manifest, folder)
+    refuse_unfit(portable_model(model), manifest)
     photos = sample_photos(cache)
     say(f"{manifest.name}: comparing with OpenCV's reading of the original")
-    on_cpu = open_network(model, manifest, _ON_CPU)
-    checks = check_against_witness(source, on_cpu, photos)
-    golden = _golden_vectors(on_cpu, golden_input(manifest, photos))
-    say(f"{manifest.name}: building for {settings.accelerator.value}")
-    network = open_network(model, manifest, Target(settings.accelerator, settings.policy, settings.threads))
+    full = open_network(model, manifest, _ON_CPU)
+    checks = check_against_witness(source, full, photos)
+    golden = _golden_vectors(full, golden_input(manifest, photos))
+    return _Proven(folder, manifest, model, full, golden, photos, checks)
+
+
+def _build_for(accelerator: Accelerator, proven: _Proven, settings: Inference) -> EngineRecord:
+    """The engine for one accelerator, in the lowest precision that passes the gates."""
+    lowest, *higher = ACCELERATORS[accelerator].precisions
+    say(f"{proven.manifest.name}: building for {accelerator.value}")
+    while True:
+        basis = Basis(accelerator, lowest, read_platform(accelerator))
+        with workshop(settings.engines) as making:
+            record = _made(making, basis, proven, settings)
+            try:
+                record = _gated(making, record, proven, settings)
+            except EngineRefused as refusal:
+                if not higher:
+                    raise
+                say(f"{record.name}: {lowest.value} does not do: {refusal.args[0]}")
+            else:
+                publish(settings.engines, making, record)
+                return record
+        lowest, *higher = higher
+
+
+def _made(making: Path, basis: Basis, proven: _Proven, settings: Inference) -> EngineRecord:
+    """All files of an engine in a folder, and their record."""
+    for name, content in ((MODEL_FILE, proven.model), (GOLDEN_FILE, proven.golden)):
+        write_durably(making / name, content)
+    took_s = _compiled(making, basis, proven, settings) if ACCELERATORS[basis.accelerator].compiles else 0.0
+    hashed = model_hash(proven.model, proven.manifest)
     record = EngineRecord(
-        name=manifest.name,
-        identity=engine_identity(model, manifest, settings.accelerator),
-        model_hash=model_hash(model, manifest),
-        model_sha256=hashlib.sha256(model).hexdigest(),
-        golden_sha256=hashlib.sha256(golden).hexdigest(),
-        accelerator=settings.accelerator,
-        onnxruntime=ONNXRUNTIME_VERSION,
+        name=proven.manifest.name,
+        identity=engine_identity(hashed, proven.manifest, basis),
+        model_hash=hashed,
+        basis=basis,
+        asked=settings.accelerator,
+        asked_platform=read_platform(settings.accelerator),
+        files=hashes(making),
         built_utc=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        checks=checks,
+        build_s=round(took_s, 1),
+        checks=dict(proven.checks),
     )
-    publish(settings.engines, record, {MODEL_FILE: model, GOLDEN_FILE: golden}, network)
+    write_record(making, record)
+    return record
+
+
+def _compiled(making: Path, basis: Basis, proven: _Proven, settings: Inference) -> float:
+    """What the accelerator's own builder leaves; seconds that it took."""
+    parsed, compiled = making / _PARSED_FILE, making / COMPILED_FOLDER
+    parsed.write_bytes(portable_model(proven.model))
+    compiled.mkdir()
+    order = Order(
+        network=str(proven.folder),
+        model=str(parsed),
+        folder=str(compiled),
+        timings=str(settings.engines / _TIMINGS_FOLDER),
+        accelerator=basis.accelerator.value,
+        precision=basis.precision.value,
+    )
+    took_s = compile_engine(order, proven.manifest.name, last_build_s(settings.engines, proven.manifest.name))
+    parsed.unlink()
+    return took_s
+
+
+def _gated(making: Path, record: EngineRecord, proven: _Proven, settings: Inference) -> EngineRecord:
+    """The record of an engine that the daemon would load, and that sees what full precision sees."""
+    accelerator = record.basis.accelerator
+    network = open_engine(making, proven.manifest, Target(accelerator, Policy.STRICT, settings.threads))
+    if accelerator is Accelerator.CPU:  # it is the device model itself
+        return record
+    found = check_accuracy(network, proven.full, dict(proven.photos))
+    record = dataclasses.replace(record, checks=record.checks | found)
+    write_record(making, record)
     return record
 
 
@@ -119,80 +223,3 @@ def _golden_vectors(network: OnnxNetwork, batch: Floats) -> bytes:
     arrays: dict[str, Any] = {"input": batch, **network.run(batch)}
     np.savez(buffer, **arrays)
     return buffer.getvalue()
-
-
-def _names(settings: Inference) -> tuple[str, str]:
-    return settings.detection, settings.recognition
-
-
-def _build(args: argparse.Namespace, settings: Inference) -> int:
-    cache = settings.engines.parent / "cache"
-    wanted = [name for name in _names(settings) if not (args.missing and _loads(settings, name))]
-    records = [build_engine(settings.networks / name, settings, cache) for name in wanted]
-    show_rows([_row(record) | record.checks for record in records], args.json)
-    return OK
-
-
-def _loads(settings: Inference, name: str) -> bool:
-    target = Target(settings.accelerator, settings.policy, settings.threads)
-    try:
-        load_engine(settings.engines, load_manifest(settings.networks / name), target)
-    except EngineRefused as missing:
-        say(f"{name}: {missing.args[0]}")
-        return False
-    return True
-
-
-def _row(record: EngineRecord) -> dict[str, object]:
-    return {
-        "network": record.name,
-        "engine": record.identity[:SHORT],
-        "accelerator": record.accelerator.value,
-        "onnxruntime": record.onnxruntime,
-        "built": record.built_utc,
-    }
-
-
-def _list(args: argparse.Namespace, settings: Inference) -> int:
-    rows = []
-    for folder in sorted(settings.engines.glob("[!.]*-*")):
-        if folder.is_symlink():
-            continue
-        record = read_yaml(folder / RECORD_FILE, EngineRecord)
-        current = (settings.engines / record.name).resolve() == folder.resolve()
-        rows.append(_row(record) | {"current": "yes" if current else "no"})
-    show_rows(rows, args.json)
-    return OK
-
-
-def _verify(args: argparse.Namespace, settings: Inference) -> int:
-    rows, worst = [], OK
-    for name in _names(settings):
-        target = Target(settings.accelerator, settings.policy, settings.threads)
-        try:
-            network = load_engine(settings.engines, load_manifest(settings.networks / name), target)
-            finding = {
-                "ok": "yes",
-                "finding": f"runs on {network.accelerator.value}, golden vectors agree",
-                "remedy": "",
-            }
-        except (EngineRefused, ConfigurationRefused) as error:
-            worst = NEEDS_DOING
-            finding = {"ok": "no", "finding": str(error.args[0]), "remedy": error.remedy}
-        rows.append({"network": name, **finding})
-    show_rows(rows, args.json)
-    return worst
-
-
-def run(args: argparse.Namespace) -> int:
-    """Build, list or verify."""
-    return int(args.act(args, load_config(args.config).inference))
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The sub-command's own arguments."""
-    add = actions(parser)
-    build = add("build", _build, "make the engines of this device: fetch, rewrite, prove, publish")
-    build.add_argument("--missing", action="store_true", help="only those that are not there, or do not load")
-    add("list", _list, "every engine that was built, and which are in use")
-    add("verify", _verify, "whether the engines compute what they should, and on the right accelerator")

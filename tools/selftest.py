@@ -109,7 +109,7 @@ def _sealer(device: Device, daemon: Daemon) -> Sealer:
 
 
 def _with_another_tag(text: str) -> str:
-    """The same sealed photo, with one bit of its tag turned over; the tag's digits are the last in either format."""
+    """The same sealed photo with another tag: its digits are the last in either format."""
     at = len(text) - 8
     return f"{text[:at]}{'B' if text[at] == 'A' else 'A'}{text[at + 1 :]}"
 

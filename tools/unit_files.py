@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tools.own_files import own_folder
+
 FOLDERS = ("etc/systemd/system", "run/systemd/system", "usr/local/lib/systemd/system", "usr/lib/systemd/system")
 """Where units are, the first that has one wins. Source: systemd.unit(5), "Unit File Load Path"."""
 
-SHIPPED = Path(__file__).resolve().parent.parent / "systemd"
+SHIPPED = own_folder("systemd")
 """The release's own units."""
 
 _CONTINUED = "\\"

@@ -55,8 +55,9 @@ def visiting(config: Config, now: datetime) -> Iterator[Daemon]:
 @contextmanager
 def _registered(config: Config, proof: Proof, now: datetime) -> Iterator[None]:
     path = registry_path(config)
-    # The legacy format opens for it today, so that a device that has no other can be tested.
-    _replace(path, (TerminalRecord(NAME, proof, now.date(), None, now),))
+    # The legacy format opens for it only where the device has no other.
+    legacy_until = None if config.sealed.jwe else now.date()
+    _replace(path, (TerminalRecord(NAME, proof, legacy_until, None, now),))
     try:
         yield
     finally:

@@ -119,7 +119,7 @@ def _check_detector(original: Path, network: OnnxNetwork, photos: dict[str, byte
         batch = as_batch(canvas[None], network.manifest.preprocessing)
         outputs = network.run(batch)
         faces = decode_heads(outputs, _LOOK_PX, _CONFIDENCE_MIN)[0].without_overlaps(_OVERLAP_MAX)
-        overlaps.append(max((_iou(box, _opencv_face(detector, canvas)[:4]) for box in faces.boxes), default=0.0))
+        overlaps.append(max((overlap(box, _opencv_face(detector, canvas)[:4]) for box in faces.boxes), default=0.0))
         raw.setInput(batch)
         cosines += [cosine(outputs[name], seen) for name, seen in zip(names, raw.forward(names), strict=True)]
     return {"box_iou": min(overlaps), "output_cosine": min(cosines)}
@@ -130,21 +130,21 @@ def _check_recogniser(original: Path, network: OnnxNetwork, photos: dict[str, by
     cosines = []
     for photo in photos.values():
         pixels = small_copy(photo, _PORTRAIT_PX)
-        crop = align(pixels, _some_face(pixels)).rgb
+        crop = align(pixels, some_face(pixels)).rgb
         seen = recogniser.feature(np.ascontiguousarray(crop[..., ::-1]))
         ours = network.run(as_batch(crop[None], network.manifest.preprocessing))[EMBEDDING_OUTPUT]
         cosines.append(cosine(ours, seen))
     return {"embedding_cosine": min(cosines)}
 
 
-def _some_face(pixels: Pixels) -> Face:
+def some_face(pixels: Pixels) -> Face:
     """A face-sized part of the upper middle of a portrait: any real pixels serve to compare two readings."""
     width, height = pixels.rgb.shape[1], pixels.rgb.shape[0]
     landmarks = np.array([(0.42, 0.2), (0.58, 0.2), (0.5, 0.27), (0.44, 0.33), (0.56, 0.33)]) * (width, height)
     return Face(np.array([0, 0, width, height], np.float32), landmarks.astype(np.float32), 1.0)
 
 
-def _iou(first: Floats, second: Floats) -> float:
+def overlap(first: Floats, second: Floats) -> float:
     """Intersection over union of two boxes: left, top, width, height."""
     corners = [np.concatenate([box[:2], box[:2] + box[2:]]) for box in (first, second)]
     inner = np.clip(np.minimum(corners[0][2:], corners[1][2:]) - np.maximum(corners[0][:2], corners[1][:2]), 0, None)

@@ -39,16 +39,16 @@ class Ready:
 
     for_management = True
 
-    def __init__(self, reasons: Reasons, running_on: dict[str, str]) -> None:
+    def __init__(self, reasons: Reasons, running_on: dict[str, str], lowered: bool) -> None:
         self._reasons = reasons
-        self._running_on = running_on
+        self._state: dict[str, object] = {"accelerators": running_on, "accelerator_lowered": lowered}
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         """200 where the device serves, 503 with the reasons where it does not."""
         reasons = self._reasons()
         response.status = falcon.HTTP_503 if reasons else falcon.HTTP_200
         request.context.answer = ANSWERS[TryLater] if reasons else None
-        _answer(response, request, {"ready": not reasons, "reasons": reasons, "accelerators": self._running_on})
+        _answer(response, request, {"ready": not reasons, "reasons": reasons, **self._state})
 
 
 class Exposition:

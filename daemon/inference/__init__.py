@@ -1,9 +1,12 @@
 """Engines on an accelerator: the one owner of onnxruntime.
 
-    accelerators   the one table of accelerators, their options, and what makes an engine another one
     engine         what was built and published, checked before it counts
-    network        one session, proven to be where it should be, and its runs
+    network        a network that runs
+    session        one session of onnxruntime, proven to be wholly where it should be
     golden         what a network must compute
+    accelerators   the one table of accelerators, their options, and what makes an engine another one
+    tensorrt       what TensorRT is told
+    platform       versions and GPU that an engine depends on
 
 Promises that a loaded network is the file that was built, was built for this accelerator and this onnxruntime, runs on
 the asked accelerator and reproduces its golden vectors. Building is left to `fvctl engines build`, never done here.

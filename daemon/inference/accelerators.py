@@ -6,19 +6,26 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict
+from enum import Enum
 from typing import NamedTuple
 
-import onnxruntime as ort
 from pydantic.dataclasses import dataclass
 
 from daemon.config import Accelerator, AtLeastOne, Policy
-from daemon.manifest import Manifest, Profile, model_hash
+from daemon.inference.platform import Platform
+from daemon.inference.tensorrt import engine_options
+from daemon.manifest import Manifest, Profile
 from daemon.yaml_file import STRICT
-
-ONNXRUNTIME_VERSION: str = ort.__version__
 
 BUILD = "Run: fvctl engines build"
 """The remedy for nearly every engine that is refused."""
+
+
+class Precision(str, Enum):
+    """What an engine may compute in."""
+
+    FP16 = "fp16"
+    FP32 = "fp32"
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)
@@ -29,58 +36,79 @@ class Target:
     policy: Policy
     threads: AtLeastOne
 
+    def permitted(self) -> tuple[Accelerator, ...]:
+        """What engines may run on: the asked accelerator, and with allow_lower the slower ones after it."""
+        order = tuple(ACCELERATORS)
+        below = order[order.index(self.accelerator) :]
+        return below if self.policy is Policy.ALLOW_LOWER else below[:1]
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
+class Basis:
+    """What an engine was made for.
+
+    Attributes:
+        accelerator: what it runs on.
+        precision: what it computes in.
+        platform: versions and GPU that it depends on.
+    """
+
+    accelerator: Accelerator
+    precision: Precision
+    platform: Platform
+
 
 class _Row(NamedTuple):
-    """One accelerator: onnxruntime's name for it, and the options an engine is built and run with."""
+    """One accelerator.
+
+    Attributes:
+        provider: onnxruntime's name for it.
+        precisions: what its engines may compute in, fastest first.
+        compiles: whether a build leaves files that are loaded instead of the model.
+        options: what an engine is built and run with.
+    """
 
     provider: str
-    options: Callable[[Profile, str], dict[str, str]]
-
-
-def _tensorrt_options(profile: Profile, input_name: str) -> dict[str, str]:
-    def _shapes(shape: tuple[int, ...]) -> str:
-        return f"{input_name}:{'x'.join(str(side) for side in shape)}"
-
-    # Source: onnxruntime, TensorRT execution provider, "Configurations". Shapes outside the profile would rebuild
-    # the engine inside a request; the workspace is bounded because a Jetson shares its memory with the CPU.
-    return {
-        "trt_profile_min_shapes": _shapes(profile.smallest),
-        "trt_profile_opt_shapes": _shapes(profile.usual),
-        "trt_profile_max_shapes": _shapes(profile.largest),
-        "trt_fp16_enable": "1",
-        "trt_max_workspace_size": str(1 << 30),
-        "trt_builder_optimization_level": "3",
-        "trt_auxiliary_streams": "0",
-    }
+    precisions: tuple[Precision, ...]
+    compiles: bool
+    options: Callable[[Profile, str, Precision], dict[str, str]]
 
 
 ACCELERATORS: dict[Accelerator, _Row] = {
-    Accelerator.TENSORRT: _Row("TensorrtExecutionProvider", _tensorrt_options),
-    Accelerator.CUDA: _Row("CUDAExecutionProvider", lambda _profile, _name: {"device_id": "0"}),
-    Accelerator.CPU: _Row("CPUExecutionProvider", lambda _profile, _name: {}),
+    Accelerator.TENSORRT: _Row(
+        "TensorrtExecutionProvider",
+        (Precision.FP16, Precision.FP32),
+        True,
+        lambda profile, name, precision: engine_options(profile, name, precision is Precision.FP16),
+    ),
+    Accelerator.CUDA: _Row(
+        "CUDAExecutionProvider", (Precision.FP32,), False, lambda _profile, _name, _precision: {"device_id": "0"}
+    ),
+    Accelerator.CPU: _Row("CPUExecutionProvider", (Precision.FP32,), False, lambda _profile, _name, _precision: {}),
 }
 """The one table of accelerators, fastest first; another one is another row."""
 
 
-def engine_identity(model: bytes, manifest: Manifest, accelerator: Accelerator) -> str:
+def engine_identity(model_hash: str, manifest: Manifest, basis: Basis) -> str:
     """Hash over what an engine was made from: where it differs, the engine is stale.
 
     onnxruntime's own cache key ignores weights, shapes and options, so this one takes them all.
 
     Args:
-        model: the device model, ONNX bytes.
+        model_hash: of the device model and of how it is used.
         manifest: the manifest it was made by.
-        accelerator: what it was built for.
+        basis: what it was made for.
 
     Returns:
         64 lower-case hex digits.
     """
-    row = ACCELERATORS[accelerator]
+    row = ACCELERATORS[basis.accelerator]
     parts = {
-        "model": model_hash(model, manifest),
+        "model": model_hash,
         "provider": row.provider,
-        "options": row.options(manifest.profile, manifest.input),
+        "options": row.options(manifest.profile, manifest.input, basis.precision),
+        "precision": basis.precision.value,
         "profile": asdict(manifest.profile),
-        "onnxruntime": ONNXRUNTIME_VERSION,
+        "platform": asdict(basis.platform),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -1,18 +1,36 @@
-"""One session of onnxruntime, proven to be where it should be, and its runs."""
+"""A network that runs: what goes in, what comes out, and whether it still computes what it must."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 import onnxruntime as ort
 
-from daemon.config import Accelerator, Policy
+from daemon.config import Accelerator
 from daemon.errors import EngineRefused
-from daemon.inference.accelerators import ACCELERATORS, BUILD, ONNXRUNTIME_VERSION, Target
+from daemon.inference.accelerators import ACCELERATORS, BUILD, Precision, Target
 from daemon.inference.golden import check_golden
+from daemon.inference.session import open_session
+from daemon.inference.tensorrt import loading_options
 from daemon.manifest import Manifest, model_hash
 from daemon.records import Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What a build made of a device model.
+
+    Attributes:
+        precision: what it computes in.
+        context: the file that is loaded instead of the model, for accelerators whose builds leave one.
+        model_hash: see `daemon.manifest.model_hash`, where it was taken already.
+    """
+
+    precision: Precision
+    context: Path | None = None
+    model_hash: str | None = None
 
 
 class OnnxNetwork:
@@ -26,11 +44,11 @@ class OnnxNetwork:
         golden: golden vectors it proved itself on, once it did: in memory, as disks fail and engines are built anew.
     """
 
-    def __init__(self, session: ort.InferenceSession, manifest: Manifest, model: bytes) -> None:
+    def __init__(self, session: ort.InferenceSession, manifest: Manifest, model_hash: str) -> None:
         self._session = session
         self._outputs = [output.name for output in session.get_outputs()]
         self.manifest = manifest
-        self.model_hash = model_hash(model, manifest)
+        self.model_hash = model_hash
         self.accelerator = _running_on(session)
         self.failed = False
         self.golden: bytes | None = None
@@ -74,41 +92,24 @@ def _running_on(session: ort.InferenceSession) -> Accelerator:
     return next(name for name, row in ACCELERATORS.items() if row.provider == first)
 
 
-def open_network(model: bytes, manifest: Manifest, target: Target) -> OnnxNetwork:
-    """A session on the asked accelerator, proven to be there.
+def open_network(model: bytes, manifest: Manifest, target: Target, built: Built | None = None) -> OnnxNetwork:
+    """A network on the asked accelerator, proven to be there.
+
+    Args:
+        model: the device model, ONNX bytes.
+        manifest: the manifest it was made by.
+        target: where it must run; the policy is not looked at here.
+        built: what was built from it; None for the model as it is, in full precision.
 
     Raises:
-        EngineRefused: onnxruntime cannot load the model, or silently put it elsewhere and the policy is strict.
+        EngineRefused: onnxruntime cannot load the model there, or put it or parts of it elsewhere.
     """
-    row = ACCELERATORS[target.accelerator]
-    strict = target.policy is Policy.STRICT and target.accelerator is not Accelerator.CPU
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = target.threads
-    options.log_severity_level = 3  # errors only: warnings of a fallback are turned into a refusal below
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    if strict:
-        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    built = built or Built(Precision.FP32)
+    options = ACCELERATORS[target.accelerator].options(manifest.profile, manifest.input, built.precision)
+    if built.context is not None:
+        options = options | loading_options(built.context)
     try:
-        with warnings.catch_warnings():  # onnxruntime only warns where a provider is missing; checked below
-            warnings.simplefilter("ignore", UserWarning)
-            session = ort.InferenceSession(
-                model, options, [(row.provider, row.options(manifest.profile, manifest.input))], enable_fallback=0
-            )
-    except Exception as error:  # onnxruntime's own errors have no common class but this one
-        raise EngineRefused(
-            f"network {manifest.name} does not load on {target.accelerator.value}: {error}", _remedy(target)
-        ) from error
-    network = OnnxNetwork(session, manifest, model)
-    if strict and network.accelerator is not target.accelerator:
-        seen = f"{network.accelerator.value} (onnxruntime {ONNXRUNTIME_VERSION} offers {ort.get_available_providers()})"
-        raise EngineRefused(
-            f"network {manifest.name} should run on {target.accelerator.value}, but runs on {seen}", _remedy(target)
-        )
-    return network
-
-
-def _remedy(target: Target) -> str:
-    return (
-        f"Install the device's own onnxruntime wheel, which has the {target.accelerator.value} provider; or set "
-        "inference.accelerator: cpu, or inference.policy: allow_lower, and run: fvctl engines build"
-    )
+        session = open_session(built.context or model, target, options)
+    except EngineRefused as error:
+        raise EngineRefused(f"network {manifest.name}: {error.args[0]}", error.remedy) from error
+    return OnnxNetwork(session, manifest, built.model_hash or model_hash(model, manifest))

@@ -91,7 +91,7 @@ def _x25519() -> bool:
 
 
 def _opens(kid: str) -> bool:
-    """What another library sealed opens, and no more once a bit of its tag is another. Source: known_answers.json."""
+    """What another library sealed opens, and with another tag it does not. Source: known_answers.json."""
     document = json.loads(resources.files("daemon.sealed").joinpath("known_answers.json").read_text("utf-8"))
     known = next(known for known in document["sealed"] if known["kid"] == kid)
     kind = KeyKind(known["kind"])
@@ -120,7 +120,7 @@ def _refuses(work: Callable[[], object]) -> bool:
 
 
 def _with_another_tag(text: str) -> str:
-    """The same sealed photo, with one bit of its tag turned over."""
+    """The same sealed photo with another tag."""
     head, _, tag = text.rpartition(".")
     return f"{head}.{'B' if tag[0] == 'A' else 'A'}{tag[1:]}"
 

@@ -106,7 +106,8 @@ def _engine(name: str, file: str) -> Callable[[Box], Path]:
 
 def _another_onnxruntime(content: bytes) -> bytes:
     record = yaml.safe_load(content)
-    return yaml.safe_dump(record | {"onnxruntime": "1.18.0", "identity": "0" * 64}).encode()
+    older = record["basis"] | {"platform": record["basis"]["platform"] | {"onnxruntime": "1.18.0"}}
+    return yaml.safe_dump(record | {"basis": older, "identity": "0" * 64}).encode()
 
 
 def _calibration(box: Box) -> Path:
@@ -319,7 +320,7 @@ _OF_KEYS = frozenset({"kek", "key_store", "key_log", "key_expiry", "published_ke
 _OF_TLS = frozenset({"certificate", "daemon", "tls"})
 _EVERYTHING = _OF_KEYS | {
     *("engines", "calibration", "latency", "devices", "legacy_format", "terminals", "certificate", "disk_space"),
-    *("memory", "core_dumps", "socket", "port"),
+    *("memory", "core_dumps", "socket", "port", "accelerator", "onnxruntime_wheel"),
 }
 
 

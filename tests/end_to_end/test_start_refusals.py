@@ -12,13 +12,14 @@ import pytest
 import yaml
 
 from daemon.config import Accelerator, load_config
-from daemon.inference.accelerators import engine_identity
-from daemon.inference.engine import MODEL_FILE, RECORD_FILE, EngineRecord
+from daemon.inference.accelerators import Basis, Precision, engine_identity
+from daemon.inference.engine import MODEL_FILE, read_record
+from daemon.inference.platform import read_platform
 from daemon.manifest import load_manifest
 from daemon.sealed.keystore import STORE_FILE
-from daemon.yaml_file import read_yaml
 from tests.conftest import REPOSITORY, Site
 from tests.running_daemon import RunningDaemon
+from tools.publication import write_record
 
 Changes = dict[str, Any]
 """Section to what a test changes in it."""
@@ -154,12 +155,11 @@ def test_start_on_another_accelerator_than_the_engines_are_for_is_refused(site: 
 def _claim_tensorrt(engines: Path, site: Site) -> None:
     """Rewrite the engines' records as if they had been built for TensorRT on this machine."""
     settings = load_config(site.write()).inference
+    basis = Basis(Accelerator.TENSORRT, Precision.FP16, read_platform(Accelerator.TENSORRT))
     for name in (settings.detection, settings.recognition):
-        record = read_yaml(engines / name / RECORD_FILE, EngineRecord)
-        model = (engines / name / MODEL_FILE).read_bytes()
-        identity = engine_identity(model, load_manifest(settings.networks / name), Accelerator.TENSORRT)
-        document = dataclasses.asdict(record) | {"identity": identity, "accelerator": "tensorrt"}
-        (engines / name / RECORD_FILE).write_text(yaml.safe_dump(document))
+        record = read_record(engines / name)
+        identity = engine_identity(record.model_hash, load_manifest(settings.networks / name), basis)
+        write_record(engines / name, dataclasses.replace(record, identity=identity, basis=basis))
 
 
 def test_start_is_refused_where_the_accelerator_is_not_there(site: Site, tmp_path: Path, engines: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tools.console import progress, say, show, show_rows
+from tools.console import progress, say, show, show_rows, wait_for
 
 FIELDS: dict[str, Any] = {"file": "[red]/srv/[/x]/:smile:.npz", "share": 0.25, "next": "go on " * 30, "none": None}
 ROWS: list[dict[str, Any]] = [
@@ -70,3 +70,14 @@ def test_long_work_gives_all_items_and_a_line_now_and_then(capsys: pytest.Captur
         "faces: 1000 of 1200",
         "faces: 1200 of 1200",
     ]
+
+
+@pytest.mark.parametrize(
+    ("expected_s", "forecast"), [(41.6, "about 42 s the last time"), (None, "minutes, the first time")]
+)
+def test_a_wait_begins_with_how_long_it_should_take(
+    expected_s: float | None, forecast: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps = iter([None, None, "ready"])
+    assert wait_for(lambda _within_s: next(steps), "building", expected_s) == "ready"
+    assert capsys.readouterr().err == f"building; {forecast}\n"

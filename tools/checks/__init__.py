@@ -5,6 +5,8 @@
     packages         are the installed packages those that are locked, and whole?
     devices          may the daemon use the accelerator's device nodes?
     engines          are the engines what was built for this device, and do they compute what they should?
+    accelerator      are the engines for the accelerator that is configured?
+    onnxruntime_wheel  can the installed onnxruntime use this device's GPU at all?
     calibration      do scores come from a calibration of these very networks?
     latency          how long do the networks take?
     kek              is the key-encryption key the one that the key store is sealed with?

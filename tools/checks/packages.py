@@ -6,18 +6,18 @@ import base64
 import hashlib
 import re
 import shlex
-import sys
 from collections.abc import Iterator
 from importlib.metadata import Distribution, PackageNotFoundError, PackagePath, distribution
 from pathlib import Path
 
+import packaging
 from packaging.requirements import Requirement
 
 from tools.checks.finding import Check, Device, Finding, to_mend, well
+from tools.own_files import CHECKOUT, own_folder
 
-_REPOSITORY = Path(__file__).resolve().parent.parent.parent
-_LOCK = _REPOSITORY / "tools" / "locks" / "runtime.txt"
-_WHEELS = (_REPOSITORY / "wheels", _REPOSITORY / ".state" / "cache" / "wheels")
+_LOCK = Path(__file__).resolve().parent.parent / "locks" / "runtime.txt"
+_WHEELS = (own_folder("wheels"), CHECKOUT / ".state" / "cache" / "wheels")
 """Where a release, and a checkout, keep what was installed."""
 
 _OWN_WHEEL = "onnxruntime"
@@ -79,7 +79,9 @@ def _remedy(wanted: dict[str, tuple[str, frozenset[str]]]) -> str:
     kept = {name: wheel for name, (version, hashes) in wanted.items() for wheel in _kept(name, version, hashes)}
     if kept.keys() == wanted.keys():
         wheels = shlex.join(map(str, kept.values()))
-        return f"{sys.executable} -m pip install --no-index --no-deps --force-reinstall {wheels}"
+        # The environment that the packages are in: releases share one, below that which runs this.
+        python = Path(packaging.__file__).parents[4] / "bin" / "python"
+        return f"{python} -m pip install --no-index --no-deps --force-reinstall {wheels}"
     gone = ", ".join(sorted(wanted.keys() - kept.keys()))
     return f"Install the release anew; not kept in {' or '.join(map(str, _WHEELS))}: {gone}"
 

@@ -29,7 +29,6 @@ class Platform:
         python: the system's own, as its environments are made by it.
         glibc: minor version of glibc 2; wheels built for a later one do not load.
         accelerator: what engines are built for.
-        architectures: of the GPU; the onnxruntime wheel must have code for each.
         jetpack: major version of NVIDIA's JetPack; None where there is none.
         drop_ins: of `systemd/`, for the service; the first is for the engines' unit too.
     """
@@ -40,7 +39,6 @@ class Platform:
     python: str
     glibc: int
     accelerator: Accelerator
-    architectures: tuple[str, ...]
     jetpack: int | None
     drop_ins: tuple[str, ...]
 
@@ -54,7 +52,7 @@ PLATFORMS = {
     row.name: row
     for row in (
         # Source: Debian 12 has Python 3.11 and glibc 2.36.
-        Platform("x86_64-py311", "x86_64", "amd64", "3.11", 36, Accelerator.CPU, (), None, ("cpu.conf",)),
+        Platform("x86_64-py311", "x86_64", "amd64", "3.11", 36, Accelerator.CPU, None, ("cpu.conf",)),
         # Source: JetPack 6 is Ubuntu 22.04 (Python 3.10, glibc 2.35) on Orin, sm_87.
         Platform(
             "aarch64-py310-jetpack6",
@@ -63,7 +61,6 @@ PLATFORMS = {
             "3.10",
             35,
             Accelerator.TENSORRT,
-            ("sm_87",),
             6,
             ("jetson.conf", "jetpack6.conf"),
         ),
@@ -75,7 +72,6 @@ PLATFORMS = {
             "3.12",
             39,
             Accelerator.TENSORRT,
-            ("sm_87", "sm_110"),
             7,
             ("jetson.conf",),
         ),

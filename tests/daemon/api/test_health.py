@@ -25,7 +25,7 @@ class Device:
             middleware=[Exchange(Journal(io.StringIO()), metrics)]
         )
         app.add_route("/healthz", Alive())
-        app.add_route("/readyz", Ready(lambda: self.reasons, {"yunet": "cpu"}))
+        app.add_route("/readyz", Ready(lambda: self.reasons, {"yunet": "cpu"}, True))
         app.add_route("/metrics", Exposition(metrics))
         app.add_route("/openapi.yaml", OpenApi())
         app.add_route(JWKS_PATH, Jwks(lambda: {"keys": [{"kid": "one"}]}))
@@ -55,7 +55,8 @@ def test_a_device_without_reasons_against_it_is_ready(device: Device) -> None:
 
 
 def test_readiness_says_what_each_network_runs_on(device: Device) -> None:
-    assert device.client.simulate_get("/readyz").json["accelerators"] == {"yunet": "cpu"}
+    answer = device.client.simulate_get("/readyz").json
+    assert (answer["accelerators"], answer["accelerator_lowered"]) == ({"yunet": "cpu"}, True)
 
 
 def test_a_device_with_reasons_against_it_is_not_ready_and_says_which(device: Device) -> None:

@@ -14,7 +14,7 @@ import yaml
 
 from daemon.config import Accelerator, Policy
 from daemon.inference.accelerators import Target
-from daemon.inference.engine import GOLDEN_FILE, MODEL_FILE, RECORD_FILE
+from daemon.inference.engine import GOLDEN_FILE, RECORD_FILE
 from daemon.manifest import load_manifest
 from tests.conftest import REPOSITORY
 
@@ -30,8 +30,8 @@ def change_record(engines: Path, **changes: Any) -> None:  # noqa: ANN401 - what
 def write_pinned(engines: Path, name: str, content: bytes) -> None:
     """Replace a file and its hash in the record, as someone who may write there could."""
     (engines / "yunet" / name).write_bytes(content)
-    field = {MODEL_FILE: "model_sha256", GOLDEN_FILE: "golden_sha256"}[name]
-    change_record(engines, **{field: hashlib.sha256(content).hexdigest()})
+    files = yaml.safe_load((engines / "yunet" / RECORD_FILE).read_text())["files"]
+    change_record(engines, files=files | {name: hashlib.sha256(content).hexdigest()})
 
 
 def npz(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:

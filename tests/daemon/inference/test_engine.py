@@ -56,7 +56,8 @@ def test_a_damaged_record_is_refused_with_the_command_that_builds_it(copied: Pat
 
 def test_another_version_of_onnxruntime_makes_an_engine_stale(copied: Path) -> None:
     record = yaml.safe_load((copied / "yunet" / RECORD_FILE).read_text())
-    change_record(copied, identity=hashlib.sha256(record["identity"].encode()).hexdigest(), onnxruntime="1.0.0")
+    older = record["basis"] | {"platform": record["basis"]["platform"] | {"onnxruntime": "1.0.0"}}
+    change_record(copied, identity=hashlib.sha256(record["identity"].encode()).hexdigest(), basis=older)
     assert "is stale: it was built with onnxruntime 1.0.0" in str(_refusal(copied))
 
 
@@ -66,7 +67,40 @@ def test_a_changed_manifest_makes_an_engine_stale(copied: Path) -> None:
 
 
 def test_an_engine_built_for_the_cpu_is_stale_for_tensorrt(copied: Path) -> None:
+    refusal = str(_refusal(copied, Target(Accelerator.TENSORRT, Policy.STRICT, 1)))
+    assert "is stale: it was built for cpu, the configuration asks for tensorrt (strict)" in refusal
+
+
+def test_an_engine_built_for_the_cpu_serves_instead_of_tensorrt_where_lower_is_allowed(copied: Path) -> None:
+    network = load_engine(copied, MANIFEST, Target(Accelerator.TENSORRT, Policy.ALLOW_LOWER, 1))
+    assert network.accelerator is Accelerator.CPU
+
+
+def test_an_engine_of_another_accelerator_does_not_serve_on_the_cpu(copied: Path) -> None:
+    record = yaml.safe_load((copied / "yunet" / RECORD_FILE).read_text())
+    change_record(copied, basis=record["basis"] | {"accelerator": "tensorrt"})
     assert "is stale" in str(_refusal(copied, Target(Accelerator.TENSORRT, Policy.ALLOW_LOWER, 1)))
+    assert "is stale: it was built for tensorrt" in str(_refusal(copied))
+
+
+@pytest.mark.parametrize("mode", [0o750, 0o705, 0o777])
+def test_a_folder_that_others_may_enter_is_refused_with_what_is_expected(copied: Path, mode: int) -> None:
+    (copied / "yunet").chmod(mode)
+    assert f"has mode {mode:04o}" in str(_refusal(copied))
+
+
+@pytest.mark.parametrize("name", ["more.engine", "compiled/more.engine"])
+def test_a_file_that_the_record_does_not_name_is_refused(copied: Path, name: str) -> None:
+    (copied / "yunet" / name).parent.mkdir(exist_ok=True)
+    (copied / "yunet" / name).write_bytes(b"code")
+    assert f"holds {name}, which its record does not name" in str(_refusal(copied))
+
+
+def test_a_file_that_the_record_names_and_that_was_changed_is_damage(copied: Path) -> None:
+    files = yaml.safe_load((copied / "yunet" / RECORD_FILE).read_text())["files"]
+    (copied / "yunet" / "more.engine").write_bytes(b"other code")
+    change_record(copied, files=files | {"more.engine": hashlib.sha256(b"code").hexdigest()})
+    assert "more.engine is damaged" in str(_refusal(copied))
 
 
 def test_swapped_weights_under_a_corrected_hash_are_stale(copied: Path, engines: Path) -> None:
