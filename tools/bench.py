@@ -6,7 +6,8 @@
     fvctl bench memory --requests 20000   whether memory stays what it is
     fvctl bench opening --rounds 2000     whether the time of a refusal gives its reason away
 
-All but the last start a daemon of their own, with the site's engines and limits, on a free port of loopback.
+All but the last start a daemon of their own, with the site's engines and limits, on a free port of loopback. Run them
+as root: nobody else may see the memory of the daemon's processes.
 
 A device must not tell a wrong key from a wrong tag, an unknown key id or a key of another terminal: `opening` measures
 every reason against every other, for each kind of key. Exit code 1 where two reasons are told apart, or where memory
@@ -28,7 +29,7 @@ from tools.benchmark.figures import mean_rate
 from tools.benchmark.machine import Others, machine_facts
 from tools.benchmark.photos import Pair, about, folder_pairs, sized_pairs
 from tools.benchmark.plot import write_plot
-from tools.benchmark.race import HALF_LOAD, HTTP_MANY, OVERLOAD, Plan, measure
+from tools.benchmark.race import ABOVE, BELOW, HTTP_MANY, Plan, measure
 from tools.benchmark.site import Cores, bench_site, on_cores
 from tools.benchmark.tables import all_tables, show_tables
 from tools.console import NEEDS_DOING, OK, actions, progress, show_rows
@@ -141,13 +142,13 @@ def run(args: argparse.Namespace) -> int:
 def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(act=_race)
     parser.add_argument("--rounds", type=_above_zero, default=8, help="of each contender (default: 8)")
-    parser.add_argument("--round-seconds", type=float, default=3.0, help="of each round (default: 3)")
+    parser.add_argument("--round-seconds", type=float, default=4.0, help="of each round (default: 4)")
     parser.add_argument("--clients", type=_above_zero, default=8, help="that saturate the daemon (default: 8)")
     parser.add_argument(
-        "--seconds", type=float, default=120.0, help=f"of the open loop at {HALF_LOAD * 100:.0f}%% (default: 120)"
+        "--seconds", type=float, default=120.0, help=f"of the open loop at {BELOW * 100:.0f}%% (default: 120)"
     )
     parser.add_argument(
-        "--over-seconds", type=float, default=30.0, help=f"of the open loop at {OVERLOAD * 100:.0f}%% (default: 30)"
+        "--over-seconds", type=float, default=30.0, help=f"of the open loop at {ABOVE * 100:.0f}%% (default: 30)"
     )
     parser.add_argument("--starts", type=_above_zero, default=3, help="how often the start is timed (default: 3)")
     parser.add_argument("--plot", type=Path, help="write latency against offered load to this SVG file")

@@ -31,7 +31,7 @@ def _few(command: str, site: Site) -> list[str]:
 def test_whole_run_measures_every_contender_and_every_promise(
     site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    few = "bench --rounds 1 --round-seconds 0.01 --sizes 40 --clients 2 --seconds 1 --over-seconds 0.3 --starts 1"
+    few = "bench --rounds 1 --round-seconds 0.01 --sizes 40 --clients 2 --seconds 1 --over-seconds 0.2 --starts 1"
     plot = tmp_path / "load.svg"
     assert main([*_few(few, site), "--plot", str(plot)]) == 0
     found = json.loads(capsys.readouterr().out)

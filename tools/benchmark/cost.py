@@ -1,4 +1,8 @@
-"""What photo size and number of clients cost: every size with every number of clients, step by step."""
+"""What photo size and number of clients cost: every size with every number of clients, step by step.
+
+A step counts as long as the slower photo took for it; where others hold the cores, that is not always the same photo,
+and the steps add up to more than the whole.
+"""
 
 from __future__ import annotations
 

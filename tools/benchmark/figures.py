@@ -84,16 +84,19 @@ class Round(NamedTuple):
 
     @property
     def rate(self) -> float:
-        """Verifications per second that were compared.
+        """Verifications per second that were compared, while all clients were at it.
 
-        Each client works without a pause until its own last answer, so its rate is its count over its own time; a
-        common end would count clients as busy that wait for the last one.
+        Counted from when the last client had its first answer to when the first one had its last: before, the queue
+        fills, and afterwards it is no longer full. One client, or clients with one answer each, count in all the time.
         """
-        ends: dict[int, tuple[int, float]] = {}
+        ends: dict[int, list[float]] = {}
         for one in self.answered:
-            count, last_s = ends.get(one.client, (0, self.began_s))
-            ends[one.client] = (count + 1, max(last_s, one.ended_s))
-        return sum(count / (last_s - self.began_s) for count, last_s in ends.values())
+            ends.setdefault(one.client, []).append(one.ended_s)
+        start_s = max((min(times) for times in ends.values()), default=0.0)
+        stop_s = min((max(times) for times in ends.values()), default=0.0)
+        if len(ends) == 1 or stop_s <= start_s:
+            return self.throughput
+        return sum(start_s < one.ended_s <= stop_s for one in self.answered) / (stop_s - start_s)
 
 
 def pooled_ms(rounds: Sequence[Round]) -> Doubles:

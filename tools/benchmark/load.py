@@ -28,7 +28,8 @@ _IDLE_MAX_S = 2.0
 """Connections that were idle for longer are not used again: the shipped server.keepalive_s is 5 seconds."""
 
 _ENOUGH = 65536
-_OK, _LOST = 200, 0
+_LOST = 0
+"""Status of a request whose connection was lost. Source: `Done`."""
 
 Sealed = tuple[str, str]
 """Both photos of a pair as a terminal sends them."""

@@ -34,7 +34,9 @@ def write_plot(path: Path, opened: Mapping[float, Round], saturated: float) -> N
     refused = np.array([len(found.refused) / max(1, len(found.done)) for found in opened.values()])
     for place, share in zip(offered, refused, strict=True):
         if share:
-            axes.annotate(f"{share:.0%} refused", (place, axes.get_ylim()[1]), ha="center", va="bottom", fontsize=8)
+            axes.text(
+                place, 1.01, f"{share:.0%} refused", transform=axes.get_xaxis_transform(), ha="center", fontsize=8
+            )
     axes.axvline(saturated, color="#555555", linestyle=":", label="saturated")
     axes.set_xlabel("offered verifications per second, arrivals at random")
     axes.set_ylabel("latency from when it was due, ms")

@@ -36,8 +36,8 @@ OPENCV_SMALL = "OpenCV 640 px"
 OPENCV_WAYS = ("own threads", "photos at once", "pairs at once")
 """How OpenCV uses the cores: each counts where it is best, the last one for throughput only."""
 
-HALF_LOAD, OVERLOAD = 0.7, 1.5
-"""Offered loads, in parts of the saturated rate."""
+BELOW, ABOVE = 0.7, 1.5
+"""Offered loads below and above saturation, in parts of the saturated rate."""
 
 _SPLIT_KB = 300
 _PARTS_TIMES = 4
@@ -208,7 +208,7 @@ def _rounds(turns: Mapping[str, Callable[[], Round]], plan: Plan) -> dict[str, l
 
 def _opened(running: Contenders, plan: Plan, saturated: float) -> dict[float, Round]:
     draw, found = np.random.default_rng(), {}
-    loads = dict.fromkeys((*plan.curve, OVERLOAD), plan.over_seconds) | {HALF_LOAD: plan.seconds}
+    loads = dict.fromkeys((*plan.curve, ABOVE), plan.over_seconds) | {BELOW: plan.seconds}
     for part in sorted(loads):
         order = load.Open(arrivals_s(part * saturated, loads[part], draw).tolist())
         found[part] = running.over_http(order, f"seconds of open loop at {part:.0%} of saturation")

@@ -27,15 +27,15 @@ from tools.benchmark.figures import (
 )
 from tools.benchmark.ours import ENGINE_PART
 from tools.benchmark.race import (
+    ABOVE,
+    BELOW,
     ENGINES_MANY,
     ENGINES_ONE,
-    HALF_LOAD,
     HTTP_MANY,
     HTTP_ONE,
     OPENCV_FULL,
     OPENCV_SMALL,
     OPENCV_WAYS,
-    OVERLOAD,
     Measured,
 )
 from tools.console import show, show_rows
@@ -109,7 +109,7 @@ class Promise(NamedTuple):
 def _figure(name: str, value: float, promise: Promise | None = None, interval: Ratio | None = None) -> Row:
     return {
         "figure": name,
-        "measured": round(value, 2) if abs(value) < _HUNDRED else round(value),
+        "measured": None if math.isnan(value) else round(value, 2 if abs(value) < _HUNDRED else None),
         "95 % interval": f"{interval.low:.2f} to {interval.high:.2f}" if interval else "",
         "promised": str(promise) if promise else "",
         "kept": ("yes" if promise.kept_by(value) else "no") if promise else "",
@@ -160,14 +160,14 @@ def _only(found: Round, pair: int) -> Round:
 
 
 def _loads(measured: Measured) -> list[Row]:
-    below, above = measured.opened[HALF_LOAD], measured.opened[OVERLOAD]
+    below, above = measured.opened[BELOW], measured.opened[ABOVE]
     p99 = percentile(below.latencies_ms, 0.99) / median_ms(measured.rounds[HTTP_ONE])
     failed = len(below.done) - len(below.answered)
     kept_up = above.throughput / mean_rate(measured.rounds[HTTP_MANY])
     return [
-        _figure(f"p99 at {HALF_LOAD:.0%} of saturation / one client's median", p99, Promise(True, 3)),
-        _figure(f"not answered at {HALF_LOAD:.0%} of saturation", failed, Promise(True, 0)),
-        _figure(f"verifications per second at {OVERLOAD:.0%} / saturated", kept_up),
+        _figure(f"p99 at {BELOW:.0%} of saturation / one client's median", p99, Promise(True, 3)),
+        _figure(f"not answered at {BELOW:.0%} of saturation", failed, Promise(True, 0)),
+        _figure(f"verifications per second at {ABOVE:.0%} / saturated", kept_up),
     ]
 
 
@@ -216,8 +216,8 @@ def step_table(measured: Measured) -> Table:
     inside = {name: float(np.median([parts[name] for parts in measured.parts])) for name in measured.parts[0]}
     engines = {name: took_ms for name, took_ms in inside.items() if name.startswith(ENGINE_PART)}
     times = {
-        **{name: (took_ms, engines.get(ENGINE_PART + name, 0.0)) for name, took_ms in steps.items()},
-        "rest: HTTP, form, answer": (whole_ms - sum(steps.values()), 0.0),
+        **{name: (took_ms, engines.get(ENGINE_PART + name, math.nan)) for name, took_ms in steps.items()},
+        "rest: HTTP, form, answer": (whole_ms - sum(steps.values()), math.nan),
         "whole": (whole_ms, sum(engines.values())),
     }
     rows = [

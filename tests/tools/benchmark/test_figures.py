@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 
 import numpy as np
@@ -25,8 +26,8 @@ def _draw() -> np.random.Generator:
 
 
 def _steady(rate: float, cpu_s: float = 0.0) -> Round:
-    """One client, ten verifications, each as long as the last."""
-    return Round(10.0, [Done(0, 0, 10 + n / rate, 10 + (n + 1) / rate) for n in range(10)], cpu_s)
+    """One client, four verifications, each as long as the last."""
+    return Round(10.0, [Done(0, 0, 10 + n / rate, 10 + (n + 1) / rate) for n in range(4)], cpu_s)
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.5, 50), (0.95, 95), (0.99, 99), (1, 100)])
@@ -47,10 +48,28 @@ def test_latency_counts_from_when_it_was_due_and_not_from_when_it_was_sent() -> 
     assert Done(0, 0, due_s=2.0, ended_s=2.5).latency_ms == 500
 
 
-def test_rate_adds_up_what_each_client_did_in_its_own_time() -> None:
-    # By hand: client 0 did 2 in 1 s, client 1 did 3 in 2 s and then waited for nobody.
-    done = [Done(0, 0, 0, 0.5), Done(0, 0, 0.5, 1.0), *(Done(1, 0, 0, end) for end in (0.5, 1.5, 2.0))]
-    assert Round(0.0, done).rate == pytest.approx(2 / 1 + 3 / 2)
+def _queue(clients: int, servers: int, each: int, took_s: float) -> Round:
+    """What clients without a pause would see of a queue: the first to come is served first, always as fast."""
+    coming = [(0.0, client) for client in range(clients)]
+    free = [0.0] * servers
+    done: list[Done] = []
+    left = dict.fromkeys(range(clients), each)
+    while coming:
+        due_s, client = heapq.heappop(coming)
+        ended_s = max(due_s, heapq.heappop(free)) + took_s
+        heapq.heappush(free, ended_s)
+        done.append(Done(client, 0, due_s, ended_s))
+        left[client] -= 1
+        if left[client]:
+            heapq.heappush(coming, (ended_s, client))
+    return Round(0.0, done)
+
+
+@pytest.mark.parametrize(
+    ("clients", "servers", "each"), [(1, 1, 4), (2, 2, 4), (8, 1, 4), (8, 4, 4), (8, 2, 12), (32, 4, 1)]
+)
+def test_rate_is_what_the_servers_can_do(clients: int, servers: int, each: int) -> None:
+    assert _queue(clients, servers, each, took_s=0.5).rate == pytest.approx(servers / 0.5)
 
 
 def test_refused_requests_are_no_verifications() -> None:
@@ -61,7 +80,7 @@ def test_refused_requests_are_no_verifications() -> None:
 
 
 def test_processor_time_is_of_one_verification() -> None:
-    assert cpu_ms([_steady(10, cpu_s=3.0), _steady(10, cpu_s=5.0)]) == pytest.approx(8000 / 20)
+    assert cpu_ms([_steady(10, cpu_s=3.0), _steady(10, cpu_s=5.0)]) == pytest.approx(8000 / 8)
 
 
 def test_ratio_of_machines_that_are_equally_slowed_is_exact() -> None:
@@ -71,10 +90,10 @@ def test_ratio_of_machines_that_are_equally_slowed_is_exact() -> None:
 
 
 def test_interval_is_as_wide_as_the_normal_one() -> None:
-    # By theory: for 60 rounds the mean of rates is about normal, with a standard error of s / sqrt(60).
-    rates = np.random.default_rng(3).normal(20, 2, 60)
-    found = ratio(mean_rate, [_steady(rate) for rate in rates], [_steady(1.0)] * 60, _draw())
-    error = rates.std() / math.sqrt(60)
+    # By theory: for 40 rounds the mean of rates is about normal, with a standard error of s / sqrt(40).
+    rates = np.random.default_rng(3).normal(20, 2, 40)
+    found = ratio(mean_rate, [_steady(rate) for rate in rates], [_steady(1.0)] * 40, _draw())
+    error = rates.std() / math.sqrt(40)
     assert found.value == pytest.approx(rates.mean())
     assert found.high - found.low == pytest.approx(2 * 1.96 * error, rel=0.1)
 

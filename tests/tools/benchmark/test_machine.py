@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 
 from daemon.config import Config
 from tools.benchmark.machine import Others, machine_facts
@@ -20,9 +21,8 @@ def test_facts_name_the_machine(config: Config) -> None:
 
 
 def test_what_this_process_starts_is_not_taken_by_others() -> None:
-    others = Others()
+    cores, others, began_s = len(os.sched_getaffinity(0)), Others(), time.monotonic()
     subprocess.run([sys.executable, "-c", _BUSY], check=True)
-    own, (busy_s, all_s, own_s) = others.share(), others._seconds()
-    before_busy_s, before_all_s, before_own_s = others._began
-    assert own_s - before_own_s >= 0.45
-    assert own <= (busy_s - before_busy_s - 0.4) / (all_s - before_all_s)
+    share = others.share()
+    # By hand: half a second of all there was is this test's own; both clocks of the kernel tick 100 times a second.
+    assert 0 <= share <= 1 - 0.5 / (cores * (time.monotonic() - began_s)) + 0.05
