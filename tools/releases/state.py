@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -159,18 +160,31 @@ class Ledger:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path, within_s: float = 30.0) -> Iterator[None]:
     """One change at a time; what it starts holds the lock too, so that nothing is begun while that still writes.
+
+    Args:
+        folder: of the state.
+        within_s: seconds that are waited: what a killed command had started ends by then.
 
     Raises:
         ReleaseRefused: another one is at work.
     """
     with (folder / _LOCK_FILE).open("w") as lock:
         os.set_inheritable(lock.fileno(), True)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ReleaseRefused(
-                "another fvctl release is at work", "Wait; fvctl release status says what it is at."
-            ) from None
+        until = time.monotonic() + within_s
+        while not _locked(lock.fileno()):
+            if time.monotonic() >= until:
+                raise ReleaseRefused(
+                    "another fvctl release is at work", "Wait; fvctl release status says what it is at."
+                )
+            time.sleep(0.2)
         yield
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
