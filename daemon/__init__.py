@@ -19,6 +19,7 @@ The map, from the socket down. A module imports downward only; siblings never im
     config  manifest  records  watched  private
                              what a site says, what a network says, what stages hand over,
                              what is made again when its files changed, what its owner alone may read
+    recent  machine          the last hour's answers; how warm the machine is, what memory the service takes
     yaml_file                YAML files as checked records
     errors                   everything that can go wrong, as a tree
 """

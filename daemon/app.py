@@ -11,12 +11,17 @@ from typing import Any
 import cv2
 import falcon
 
+from daemon.api.about import about_device, calibration_path
 from daemon.api.admission import Turnstile
+from daemon.api.condition import JOURNAL_LOSES, LOWERED, Condition
 from daemon.api.credentials import Credentials, today_utc
 from daemon.api.exchange import Exchange, Gate
+from daemon.api.figures import Figures, Lost
 from daemon.api.health import JWKS_PATH, Alive, Exposition, Jwks, OpenApi, Ready
 from daemon.api.rate_limit import RateLimit
 from daemon.api.registry import watch_registry
+from daemon.api.responses import ANSWERS, COMPARED, INTERNAL_ERROR
+from daemon.api.status import Status
 from daemon.api.verification import PATH, Verification
 from daemon.audit import Journal, Metrics
 from daemon.config import Config, Inference, PhotoLimits
@@ -34,6 +39,7 @@ from daemon.photo.process import Bounds
 from daemon.pipeline import Pipeline, Stages
 from daemon.pool import started_pool
 from daemon.pulse import Pulse
+from daemon.recent import Recent
 from daemon.score.calibration import load_calibration
 from daemon.sealed.freshness import FreshPhotos
 from daemon.sealed.jwe import JweFormat
@@ -56,13 +62,18 @@ class Networks:
     detection: OnnxNetwork
     recognition: OnnxNetwork
 
+    @property
+    def both(self) -> tuple[OnnxNetwork, OnnxNetwork]:
+        """Both, in the order in which photos meet them."""
+        return self.detection, self.recognition
+
     def reproduce(self) -> bool:
         """Whether both still compute their golden vectors."""
         return self.detection.reproduces() and self.recognition.reproduces()
 
     def running_on(self) -> dict[str, str]:
         """The accelerator of each network, by the network's name."""
-        return {network.manifest.name: network.accelerator.value for network in (self.detection, self.recognition)}
+        return {network.manifest.name: network.accelerator.value for network in self.both}
 
 
 def load_networks(settings: Inference) -> Networks:
@@ -142,27 +153,32 @@ def make_opener(config: Config, ring: Watched[KeyRing], memory: FreshPhotos | No
     return Opener(config.sealed, JweFormat(memory), ring.current)
 
 
-def make_decoder(limits: PhotoLimits) -> PhotoDecoder:
+def make_decoders(limits: PhotoLimits) -> DecoderProcesses:
+    """The processes that photos are decoded in."""
+    return DecoderProcesses(
+        Bounds(limits.decoding_bytes, limits.decoding_s), Largest(limits.max_bytes, limits.max_side_px)
+    )
+
+
+def make_decoder(limits: PhotoLimits, decoders: DecoderProcesses | None = None) -> PhotoDecoder:
     """Step 2, each photo in a process of its own."""
-    bounds = Bounds(limits.decoding_bytes, limits.decoding_s)
-    return PhotoDecoder(limits, DecoderProcesses(bounds, Largest(limits.max_bytes, limits.max_side_px)).decode)
+    return PhotoDecoder(limits, (decoders or make_decoders(limits)).decode)
 
 
-def make_stages(config: Config, networks: Networks, opener: Opener) -> Stages:
+def make_stages(config: Config, networks: Networks, opener: Opener, decoders: DecoderProcesses | None = None) -> Stages:
     """All steps that hold something.
 
     Raises:
         DeviceError: something is missing, damaged or does not fit together; carries a remedy.
     """
-    folder = config.inference.networks / config.inference.recognition
     hashes = (networks.detection.model_hash, networks.recognition.model_hash)
     return Stages(
         opener=opener,
-        decoder=make_decoder(config.photo),
+        decoder=make_decoder(config.photo, decoders),
         detector=make_detector(networks),
         recogniser=make_recogniser(networks),
         occlusion_gate=make_occlusion_gate(networks),
-        calibration=load_calibration(folder / "calibration.yaml", *hashes),
+        calibration=load_calibration(calibration_path(config.inference), *hashes),
     )
 
 
@@ -207,35 +223,41 @@ def create_app(config: Config, journal: Journal) -> Daemon:
     ring = watched_ring(config)
     networks = load_networks(config.inference)
     memory = make_memory(config)
-    stages = make_stages(config, networks, make_opener(config, ring, memory))
+    decoders = make_decoders(config.photo)
+    stages = make_stages(config, networks, make_opener(config, ring, memory), decoders)
     prove_all(stages, networks)
     registry = watch_registry(config.terminals)
     credentials = Credentials(config.terminals.authentication, registry, today_utc)
     gate = Gate(credentials, RateLimit(config.terminals, registry, time.monotonic), config.management)
-    metrics = Metrics(_warnings(config, ring, journal, networks))
-    metrics.tell_accelerators(config.inference.accelerator.value, networks.running_on())
+    tls = make_tls(config, lambda _fault: None)  # gunicorn's own instance reports
+    condition = Condition(networks.both, ring, registry, memory, tls, _warnings(config, ring, journal, networks))
     pulse = Pulse(config.health, networks.reproduce, time.monotonic)
-    turnstile = Turnstile(config.admission, time.monotonic)
+    # The turnstile tells the metrics what it sees, and they ask it: it is made first.
+    turnstile = Turnstile(config.admission, time.monotonic, lambda waited_s: metrics.waited(waited_s))
+    lost = Lost(lambda: journal.lost, lambda: decoders.lost)
+    figures = Figures(about_device(config.inference, networks.both), condition, turnstile, lost)
+    metrics = _make_metrics(figures)
+    recent = Recent(time.monotonic, lambda: turnstile.waiting)
     pipeline = Pipeline(stages, started_pool(config.admission.running, "photo-two"))
-    exchange = Exchange(journal, metrics)
+    exchange = Exchange(journal, metrics, recent.add)
     app: WsgiApp = falcon.App(middleware=[exchange, gate])
     for kind in (Exception, falcon.HTTPError):  # falcon's own handler for the second would win over one for the first
         app.add_error_handler(kind, exchange.on_error)
     app.add_route(PATH, Verification(pipeline, turnstile, pulse, config.server))
     app.add_route("/healthz", Alive())
-    app.add_route(
-        "/readyz",
-        _readiness(
-            config.inference,
-            networks,
-            ring,
-            lambda: [*(memory.reasons() if memory else []), *credentials.reasons()],
-        ),
-    )
+    app.add_route("/readyz", Ready(condition.reasons, networks.running_on(), is_lowered(config.inference, networks)))
     app.add_route("/metrics", Exposition(metrics))
+    app.add_route("/status", Status(figures, recent))
     app.add_route("/openapi.yaml", OpenApi())
     app.add_route(JWKS_PATH, Jwks(lambda: ring.current().jwks()))
     return Daemon(app, pulse, turnstile)
+
+
+def _make_metrics(figures: Figures) -> Metrics:
+    metrics = Metrics(figures.readings)
+    for answer in {COMPARED, INTERNAL_ERROR, *ANSWERS.values()}:
+        metrics.expect(PATH, answer.code, answer.status)
+    return metrics
 
 
 def _warnings(
@@ -243,26 +265,13 @@ def _warnings(
 ) -> Callable[[], tuple[str, ...]]:
     """Gives the weaknesses in use, as of the keys and certificates held when it is asked; journals them now."""
     tls = make_tls(config, lambda _fault: None)  # gunicorn's own instance reports
-    lowered = ("accelerator_lowered",) if is_lowered(config.inference, networks) else ()
+    lowered = (LOWERED,) if is_lowered(config.inference, networks) else ()
 
     def warnings() -> tuple[str, ...]:
         """Weaknesses in use."""
-        lost = ("journal_loses_lines",) if journal.lost else ()
+        lost = (JOURNAL_LOSES,) if journal.lost else ()
         return (*ring.kept().warnings(config.sealed), *(tls.warnings() if tls else ()), *lowered, *lost)
 
     for warning in warnings():
         journal.write("warning", reason=warning)
     return warnings
-
-
-def _readiness(
-    settings: Inference, networks: Networks, ring: Watched[KeyRing], others: Callable[[], list[str]]
-) -> Ready:
-    loaded = (networks.detection, networks.recognition)
-
-    def reasons() -> list[str]:
-        """Why the device does not serve."""
-        failed = [f"engine_failed:{network.manifest.name}" for network in loaded if not network.works()]
-        return [*failed, *(["keys_unreadable"] if ring.fault() else []), *others()]
-
-    return Ready(reasons, networks.running_on(), is_lowered(settings, networks))

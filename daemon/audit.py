@@ -13,12 +13,21 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, ParamSpec, TextIO, TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    Metric,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from daemon.errors import DeviceError
@@ -29,6 +38,7 @@ T = TypeVar("T")
 
 LOG_FIELDS = (
     "time_utc",
+    "level",
     "event",
     "request_id",
     "terminal",
@@ -44,6 +54,9 @@ LOG_FIELDS = (
     "frames",
 )
 """All that a log line can hold, in this order."""
+
+_LEVELS = {"fault": "error", "start_refused": "error", "hung": "error", "warning": "warning", "tls_failed": "warning"}
+"""Level of an event, by the words that Loki and Grafana look for; what is not here is of level info."""
 
 _STUCK_MS = 500
 """A reader that takes nothing for so long is stuck: journald takes a line in less than a millisecond."""
@@ -114,7 +127,7 @@ class Journal:
     def write(self, event: str, **fields: object) -> None:
         """One line; fields that are not in LOG_FIELDS are dropped."""
         known: dict[str, Any] = {"time_utc": datetime.now(timezone.utc).isoformat(timespec="milliseconds")}
-        known |= {"event": event} | fields
+        known |= {"level": _LEVELS.get(event, "info"), "event": event} | fields
         line = json.dumps({name: known[name] for name in LOG_FIELDS if known.get(name) is not None}, default=str)
         with self._lock:
             try:
@@ -158,28 +171,48 @@ class Journal:
         self.write("fault", request_id=request_id, error=type(error).__name__, frames=frames, **known)
 
 
-class _Warnings(Collector):
-    """A gauge whose labels are the weaknesses of this moment."""
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What is measured at the moment that somebody asks.
 
-    def __init__(self, current: Callable[[], Iterable[str]]) -> None:
+    Attributes:
+        name: by Prometheus' conventions, without `faceverifyd_`: base unit last, counters end in `_total`.
+        text: what it is, for people.
+        samples: the labels' values, and the value; a name without samples is still told.
+        labels: names of the labels.
+    """
+
+    name: str
+    text: str
+    samples: Iterable[tuple[tuple[str, ...], float]]
+    labels: tuple[str, ...] = ()
+
+
+class _Readings(Collector):
+    """Gauges and counters that are read when they are asked for."""
+
+    def __init__(self, current: Callable[[], Iterable[Reading]]) -> None:
         self._current = current
 
     def collect(self) -> Iterator[Metric]:
         """See prometheus_client's Collector."""
-        gauge = GaugeMetricFamily("faceverifyd_warning", "1 for each weakness that is in use.", labels=["warning"])
-        for warning in self._current():
-            gauge.add_metric([warning], 1)
-        yield gauge
+        for reading in self._current():
+            kind = CounterMetricFamily if reading.name.endswith("_total") else GaugeMetricFamily
+            family = kind(f"faceverifyd_{reading.name}", reading.text, labels=reading.labels)
+            for values, value in reading.samples:
+                family.add_metric(values, value)
+            yield family
 
 
 class Metrics:
-    """Counters and histograms for Prometheus, in a registry of their own.
+    """Counters and histograms for Prometheus, in a registry of their own; with those of this process.
 
     Args:
-        warnings: gives the weaknesses that are in use now.
+        readings: gives what is as it is now.
     """
 
-    def __init__(self, warnings: Callable[[], Iterable[str]] = tuple) -> None:
+    def __init__(self, readings: Callable[[], Iterable[Reading]] = tuple) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # more series, which the text format does not know
         self._registry = CollectorRegistry()
         self._answers = Counter(
             "faceverifyd_answers_total",
@@ -187,32 +220,24 @@ class Metrics:
             ["route", "code", "status"],
             registry=self._registry,
         )
-        self._duration = Histogram(
-            "faceverifyd_request_duration_seconds",
-            "Time from the end of the request's headers to its answer.",
-            ["route"],
-            registry=self._registry,
-            buckets=_BUCKETS_S,
+        self._duration = self._histogram(
+            "request_duration_seconds", "Time from the end of the request's headers to its answer.", "route"
         )
-        self._steps = Histogram(
-            "faceverifyd_step_duration_seconds",
-            "Time of each pipeline step, the slower of both photos.",
-            ["step"],
-            registry=self._registry,
-            buckets=_BUCKETS_S,
+        self._steps = self._histogram(
+            "step_duration_seconds", "Time of each pipeline step, the slower of both photos.", "step"
         )
-        self._registry.register(_Warnings(warnings))
-        self._accelerators = Gauge(
-            "faceverifyd_accelerator_info",
-            "1 for each network: what it runs on, and what the configuration asks for.",
-            ["network", "accelerator", "asked"],
-            registry=self._registry,
-        )
+        self._waits = self._histogram("queue_wait_seconds", "Time that an admitted request waited for its turn.")
+        for step in Step:  # known from the start: a series that comes later has no increase to be seen
+            self._steps.labels(step.value)
+        ProcessCollector(registry=self._registry)
+        self._registry.register(_Readings(readings))
 
-    def tell_accelerators(self, asked: str, running_on: Mapping[str, str]) -> None:
-        """What each network runs on, by the network's name, and what was asked for."""
-        for network, accelerator in running_on.items():
-            self._accelerators.labels(network, accelerator, asked).set(1)
+    def _histogram(self, name: str, text: str, *labels: str) -> Histogram:
+        return Histogram(f"faceverifyd_{name}", text, labels, registry=self._registry, buckets=_BUCKETS_S)
+
+    def expect(self, route: str, code: int, status: int) -> None:
+        """An answer that can be given: it counts from 0, so that the first one is seen to be one more."""
+        self._answers.labels(route, str(code), str(status))
 
     def count(self, route: str, code: int, status: int, watch: Stopwatch) -> None:
         """One answer given."""
@@ -220,6 +245,10 @@ class Metrics:
         self._duration.labels(route).observe(watch.total_ms / 1000)
         for step, took_ms in watch.steps_ms.items():
             self._steps.labels(step.value).observe(took_ms / 1000)
+
+    def waited(self, waited_s: float) -> None:
+        """One request admitted, after so many seconds in the queue."""
+        self._waits.observe(waited_s)
 
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format, UTF-8."""

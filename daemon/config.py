@@ -95,9 +95,10 @@ class Server:
 
 @dataclass(frozen=True, slots=True, config=STRICT)
 class Management:
-    """Section `management`: from where health and metrics may be read."""
+    """Section `management`: from where health and metrics may be read, and the public JWK of whoever gets bundles."""
 
     networks: tuple[IPvAnyNetwork, ...]
+    support_key: Path | None
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)

@@ -11,6 +11,7 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date, datetime, timezone
 
 from daemon.config import Authentication, Config, Tls
 from daemon.errors import ConfigurationRefused, DeviceError
@@ -82,6 +83,10 @@ class ServerTls:
             self._report(fault)
         self._reported = seen
         return self._files.kept().context
+
+    def last_day(self) -> date:
+        """The day, UTC, on which the certificate ends; 1970-01-01 where it was out of its time when it was loaded."""
+        return datetime.fromtimestamp(self._files.kept().expires_s, timezone.utc).date()
 
     def warnings(self) -> tuple[str, ...]:
         """Stable ids of what needs a technician though the device serves."""

@@ -10,11 +10,20 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, Protocol, TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -118,6 +127,29 @@ def progress(items: Iterable[T], total: int, what: str) -> Iterator[T]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=_errors, transient=True) as bar:
         yield from bar.track(items, total=total, description=what)
+
+
+class Report(Protocol):
+    """Is told how far a download is."""
+
+    def __call__(self, link: object, completed: int, total: int | None) -> None:
+        """So many bytes of so many are here; what is downloaded is the caller's to know."""
+
+
+@contextmanager
+def transfer(what: str) -> Iterator[Report]:
+    """A download, to be reported on: a bar on a terminal, a line when it is done elsewhere."""
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=_errors, transient=True, disable=not _errors.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
+
+        def report(link: object, completed: int, total: int | None) -> None:
+            """Move the bar."""
+            bar.update(task, completed=completed, total=total)
+
+        yield report
+    if not _errors.is_terminal:
+        say(what)
 
 
 def wait_for(ended: Callable[[float], T | None], what: str, expected_s: float | None) -> T:

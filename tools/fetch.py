@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daemon.errors import DownloadFailed
-from tools.console import say
+from tools.console import say, transfer
 
 if TYPE_CHECKING:
     from unearth import Link, PackageFinder
@@ -103,7 +103,8 @@ def _downloaded(finder: PackageFinder, link: Link, sha256: str, cache: Path) -> 
     from unearth import HashMismatchError
 
     try:
-        found = Path(finder.download(link, cache, hashes={"sha256": [sha256]}))
+        with transfer(f"fetched {link.filename}") as report:
+            found = Path(finder.download(link, cache, hashes={"sha256": [sha256]}, download_reporter=report))
     except HashMismatchError:
         return None
     if found.parent == cache:

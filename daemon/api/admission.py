@@ -50,11 +50,16 @@ class Turnstile:
     Args:
         settings: how many, and for how long.
         clock: monotonic seconds.
+        waited: is told of each request that is admitted how many seconds it waited.
     """
 
-    def __init__(self, settings: Admission, clock: Callable[[], float]) -> None:
-        self._settings = settings
+    def __init__(
+        self, settings: Admission, clock: Callable[[], float], waited: Callable[[float], None] = lambda _seconds: None
+    ) -> None:
+        self.settings = settings
         self._clock = clock
+        self._waited = waited
+        self._running = 0
         self._free = threading.Semaphore(settings.running)
         self._lock = threading.Lock()
         self._waiting = 0
@@ -74,23 +79,41 @@ class Turnstile:
         """
         if self._closed:
             raise TryLater("stopping", self._retry_after_s())
+        asked = self._clock()
         if not self._free.acquire(blocking=False):
             self._wait()
         began = self._clock()
+        self._count_running(1)
         try:
+            self._waited(began - asked)
             yield
         finally:
+            self._count_running(-1)
             self._free.release()
             # An exponential mean: a single slow request moves the forecast by a tenth.
             self._usual_s += (self._clock() - began - self._usual_s) / 10
 
+    @property
+    def running(self) -> int:
+        """Requests that are worked on."""
+        return self._running
+
+    @property
+    def waiting(self) -> int:
+        """Requests in the queue."""
+        return self._waiting
+
+    def _count_running(self, more: int) -> None:
+        with self._lock:
+            self._running += more
+
     def _wait(self) -> None:
         with self._lock:
-            if self._waiting >= self._settings.waiting:
+            if self._waiting >= self.settings.waiting:
                 raise TryLater("queue full", self._retry_after_s())
             self._waiting += 1
         try:
-            admitted = self._free.acquire(timeout=self._settings.deadline_s)
+            admitted = self._free.acquire(timeout=self.settings.deadline_s)
         finally:
             with self._lock:
                 self._waiting -= 1
@@ -99,4 +122,4 @@ class Turnstile:
 
     def _retry_after_s(self) -> int:
         """Whole seconds until the queue as it is now is worked off."""
-        return max(1, math.ceil(self._waiting * self._usual_s / self._settings.running))
+        return max(1, math.ceil(self._waiting * self._usual_s / self.settings.running))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import falcon
@@ -25,11 +26,20 @@ NO_ROUTE = "none"
 
 
 class Exchange:
-    """Falcon middleware around every request."""
+    """Falcon middleware around every request.
 
-    def __init__(self, journal: Journal, metrics: Metrics) -> None:
+    Args:
+        journal: is told of every answer.
+        metrics: count it.
+        answered: is told of each answer to a terminal: its code, and the milliseconds it took.
+    """
+
+    def __init__(
+        self, journal: Journal, metrics: Metrics, answered: Callable[[int, float], None] = lambda _code, _ms: None
+    ) -> None:
         self._journal = journal
         self._metrics = metrics
+        self._answered = answered
 
     def process_request(self, request: falcon.Request, response: falcon.Response) -> None:
         """Give the request its id and start its watch."""
@@ -48,7 +58,7 @@ class Exchange:
         response.set_header("Cache-Control", "no-store")
 
     def process_response(
-        self, request: falcon.Request, response: falcon.Response, _resource: object, _succeeded: bool
+        self, request: falcon.Request, response: falcon.Response, resource: object, _succeeded: bool
     ) -> None:
         """Count and log the answer, and tell the sender how long each step took."""
         self._begin(request, response)
@@ -60,6 +70,8 @@ class Exchange:
         status, route = response.status_code, request.uri_template or NO_ROUTE
         code = said.answer.code if said.answer else SUCCESS_CODE
         self._metrics.count(route, code, status, watch)
+        if getattr(resource, "for_terminals", False):
+            self._answered(code, watch.total_ms)
         self._journal.write(
             "answer",
             request_id=said.request_id,

@@ -21,6 +21,7 @@ class Answer(NamedTuple):
     status: int
 
 
+COMPARED = Answer(SUCCESS_CODE, "compared", 200)
 INTERNAL_ERROR = Answer(5000, "internal error", 500)
 LENGTH_REQUIRED = Answer(1200, "invalid argument", 411)
 

@@ -53,6 +53,9 @@ class Largest:
 class DecoderProcesses:
     """Decodes each photo in another process; any number at the same time. The processes end with this object.
 
+    Attributes:
+        lost: how many processes ended over a photo.
+
     Args:
         bounds: what decoding one photo may take.
         largest: the largest photo that is decoded.
@@ -64,6 +67,7 @@ class DecoderProcesses:
         self._starting = threading.Lock()
         self._idle: list[_Helper] = []
         self._template = _Template(bounds)
+        self.lost = 0
 
     def decode(self, photo: memoryview, order: Order) -> Decoded:
         """The photo's pixels; see `daemon.photo.decoding.decode`, which runs in the other process.
@@ -78,6 +82,7 @@ class DecoderProcesses:
             try:
                 return helper.decode(photo, order)
             except _Ended:
+                self.lost += 1
                 # Too little time to have been ended for its work: somebody else may have ended it. Once more, then.
                 if time.monotonic() - began >= self._bounds.work_s:
                     break

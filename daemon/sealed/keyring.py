@@ -37,6 +37,10 @@ class KeyRing:
         self._held = held
         self._today = today
 
+    def records(self) -> list[KeyRecord]:
+        """The records of all keys held, those that have expired included; their secrets are sealed."""
+        return [record for record, _ in self._held]
+
     def opening(self) -> dict[str, OpeningKey]:
         """The keys that open now, by key id."""
         return {key.kid: key for record, key in self._held if self._lives(record)}

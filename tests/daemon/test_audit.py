@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from daemon.audit import LOG_FIELDS, Journal, Metrics, Stopwatch
+from daemon.audit import LOG_FIELDS, Journal, Metrics, Reading, Stopwatch
 from daemon.records import Step
 
 
@@ -50,7 +50,7 @@ def test_a_line_holds_its_event_and_when_it_was() -> None:
 
 def test_an_unknown_field_is_dropped() -> None:
     line = _written(status=200, photo="secret", authorization="secret")
-    assert set(line) == {"time_utc", "event", "status"}
+    assert set(line) == {"time_utc", "level", "event", "status"}
 
 
 def test_a_field_without_a_value_is_left_out() -> None:
@@ -62,7 +62,7 @@ def test_a_value_of_zero_is_kept() -> None:
 
 
 def test_fields_come_in_their_fixed_order() -> None:
-    line = _written(**dict.fromkeys(reversed(LOG_FIELDS[2:]), 1))
+    line = _written(**dict.fromkeys(reversed(LOG_FIELDS[3:]), 1))
     assert tuple(line) == LOG_FIELDS
 
 
@@ -175,15 +175,52 @@ def test_durations_are_in_seconds() -> None:
     assert samples["faceverifyd_step_duration_seconds_sum", "detect"] == pytest.approx(0.5)
 
 
-def test_each_weakness_in_use_is_a_gauge_at_1() -> None:
-    assert _samples(Metrics(lambda: ["weak"]))["faceverifyd_warning", "weak"] == 1
+def test_what_is_read_is_told_by_its_name_and_labels() -> None:
+    readings = [
+        Reading("warning", "Weak.", [(("weak",), 1)], ("warning",)),
+        Reading("lost_total", "Lost.", [((), 7)]),
+        Reading("temperature_celsius", "Warm.", [], ("zone",)),
+    ]
+    metrics = Metrics(lambda: readings)
+    samples = _samples(metrics)
+    assert (samples["faceverifyd_warning", "weak"], samples["faceverifyd_lost_total", ""]) == (1, 7)
+    assert b"# TYPE faceverifyd_lost_total counter" in metrics.exposition()
+    assert b"# TYPE faceverifyd_temperature_celsius gauge" in metrics.exposition()
 
 
-def test_a_weakness_that_is_mended_is_no_gauge_any_more() -> None:
-    weaknesses = ["weak"]
-    metrics = Metrics(lambda: weaknesses)
-    weaknesses.clear()
+def test_what_is_read_is_read_anew_each_time() -> None:
+    readings = [Reading("warning", "Weak.", [(("weak",), 1)], ("warning",))]
+    metrics = Metrics(lambda: readings)
+    readings.clear()
     assert ("faceverifyd_warning", "weak") not in _samples(metrics)
+
+
+def test_every_step_is_there_before_the_first_request() -> None:
+    steps = {labels for name, labels in _samples(Metrics()) if name == "faceverifyd_step_duration_seconds_count"}
+    assert steps == {step.value for step in Step}
+
+
+def test_waits_are_counted_in_seconds() -> None:
+    metrics = Metrics()
+    metrics.waited(0.5)
+    assert _samples(metrics)["faceverifyd_queue_wait_seconds_sum", ""] == 0.5
+
+
+def test_a_series_is_told_once_without_when_it_was_made() -> None:
+    metrics = Metrics()
+    metrics.count("/x", 1000, 200, Stopwatch(Clock()))
+    assert b"_created" not in metrics.exposition()
+
+
+def test_this_process_is_measured_too() -> None:
+    assert _samples(Metrics())["process_resident_memory_bytes", ""] > 1 << 20
+
+
+@pytest.mark.parametrize(("event", "level"), [("answer", "info"), ("warning", "warning"), ("fault", "error")])
+def test_a_line_has_the_level_that_its_event_is_of(event: str, level: str) -> None:
+    stream = io.StringIO()
+    Journal(stream).write(event)
+    assert _lines(stream)[0]["level"] == level
 
 
 def test_two_devices_metrics_do_not_mix() -> None:

@@ -133,6 +133,10 @@ def test_a_server_s_certificate_does_not_pass_for_a_terminal_s(site: TlsSite) ->
         _shake(site.terminal(issued), _server(site, ask=True))
 
 
+def test_the_last_day_is_the_certificates(site: TlsSite) -> None:
+    assert _server(site).last_day() == (NOW + CERTIFICATE_VALID).date()
+
+
 def test_one_context_serves_all_connections_until_a_file_changes(site: TlsSite) -> None:
     time.sleep(0.06)  # until the files' times prove that they rest
     server = _server(site)

@@ -157,7 +157,7 @@ def test_fault_of_the_device_is_an_internal_error_and_says_no_more(
         answer = short_of_memory.verify(large)
     check_refused(answer, 5000, status=500)
     fault = [event for event in short_of_memory.events if event["event"] == "fault"][-1]
-    assert set(fault) == {"time_utc", "event", "request_id", "error", "frames"}
+    assert set(fault) == {"time_utc", "level", "event", "request_id", "error", "frames"}
     assert fault["request_id"] == answer.json["request_id"]
 
 

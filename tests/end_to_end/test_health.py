@@ -10,7 +10,7 @@ from tests.end_to_end.conftest import Start
 from tests.end_to_end.contract import check_refused, check_request_id
 from tests.running_daemon import RunningDaemon
 
-_MANAGED = ("/healthz", "/readyz", "/metrics")
+_MANAGED = ("/healthz", "/readyz", "/metrics", "/status")
 
 
 def _samples(daemon: RunningDaemon) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:

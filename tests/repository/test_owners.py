@@ -12,6 +12,7 @@ from tests.conftest import REPOSITORY
 OWNERS = {
     "falcon": ("daemon/api/", "daemon/app.py"),
     "gunicorn": ("daemon/gunicorn_conf.py", "daemon/connections.py"),
+<<<<<<< HEAD
     "cryptography": (
         "daemon/sealed/",
         "tools/key_making.py",
@@ -20,6 +21,10 @@ OWNERS = {
         "tools/releases/role_keys.py",
     ),
     "joserfc": ("tools/sealing.py", "tools/key_making.py"),
+=======
+    "cryptography": ("daemon/sealed/", "tools/key_making.py", "tools/keys.py", "tools/authority.py"),
+    "joserfc": ("tools/sealing.py", "tools/key_making.py", "tools/support_bundle_seal.py"),
+>>>>>>> main
     "pkcs11": ("daemon/sealed/token.py",),
     "pybase64": ("daemon/sealed/",),
     "PIL": ("daemon/photo/pictures.py",),
@@ -29,6 +34,7 @@ OWNERS = {
     "elftools": ("tools/wheels.py",),
     "unearth": ("tools/fetch.py",),
     "rich": ("tools/console.py",),
+    "shtab": ("tools/completion.py",),
     "matplotlib": ("tools/report.py", "tools/benchmark/plot.py"),
 }
 """Library to the files or folders that may import it; tests may import anything."""

@@ -15,6 +15,7 @@ from tools.cli import main, parser
 
 COMMANDS = (
     "doctor",
+    "selftest",
     "engines",
     "verify",
     "bench",
@@ -24,6 +25,9 @@ COMMANDS = (
     "turns",
     "keys",
     "terminals",
+    "support-bundle",
+    "completion",
+    "manual",
 )
 
 
@@ -58,6 +62,15 @@ def test_examples_in_the_help_are_command_lines(command: list[str], capsys: pyte
     for words in examples:
         end = words.index("<") if "<" in words else len(words)
         assert parser().parse_args(words[:end]).command == command[0]
+
+
+@pytest.mark.parametrize(
+    ("command", "costly"), [("", "pydantic"), ("keys", "onnxruntime"), ("terminals", "cv2"), ("completion", "cv2")]
+)
+def test_a_call_loads_the_sub_command_that_it_asks_for_and_no_other(command: str, costly: str) -> None:
+    look = f"import sys; from tools.cli import parser; parser({command!r}); print({costly!r} in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True, cwd=REPOSITORY)
+    assert done.stdout == "False\n"
 
 
 def test_version_is_the_products(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import re
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 
-from tools.console import progress, say, show, show_rows, wait_for
+from tests.conftest import REPOSITORY
+from tools.console import progress, say, show, show_rows, transfer, wait_for
 
 FIELDS: dict[str, Any] = {"file": "[red]/srv/[/x]/:smile:.npz", "share": 0.25, "next": "go on " * 30, "none": None}
 ROWS: list[dict[str, Any]] = [
@@ -70,6 +76,37 @@ def test_long_work_gives_all_items_and_a_line_now_and_then(capsys: pytest.Captur
         "faces: 1000 of 1200",
         "faces: 1200 of 1200",
     ]
+
+
+@pytest.mark.parametrize(("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_a_bar_on_a_terminal_has_no_colour_where_none_is_wanted(environment: dict[str, str], coloured: bool) -> None:
+    shown = _on_a_terminal("for _ in console.progress(iter(range(3)), 3, 'faces'): time.sleep(0.15)", environment)
+    assert "faces" in shown
+    assert bool(re.search(r"\x1b\[[0-9;]*[1-9][0-9]*(;[0-9]+)*m", shown)) is coloured
+
+
+def _on_a_terminal(program: str, environment: dict[str, str]) -> str:
+    """What a program that uses the console writes to a terminal."""
+    ours, theirs = pty.openpty()
+    given = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+    subprocess.run(
+        [sys.executable, "-c", f"import time; from tools import console\n{program}"],
+        env=given | {"TERM": "xterm-256color", "COLUMNS": "80"} | environment,
+        stderr=theirs,
+        stdout=theirs,
+        check=True,
+        cwd=REPOSITORY,
+    )
+    os.close(theirs)
+    return os.read(ours, 65536).decode()
+
+
+def test_a_download_has_a_bar_on_a_terminal_and_a_line_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
+    with transfer("fetched a.whl") as report:
+        report(object(), 500, 1000)
+    assert capsys.readouterr().err == "fetched a.whl\n"
+    program = "with console.transfer('fetched a.whl') as report:\n report(0, 500000, 1000000); time.sleep(0.3)"
+    assert "0.5/1.0 MB" in _on_a_terminal(program, {"NO_COLOR": "1"})
 
 
 @pytest.mark.parametrize(

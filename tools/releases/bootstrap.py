@@ -127,8 +127,6 @@ def _needs(wheel: Path) -> Iterable[str]:
         requirement = Requirement(stated)
         if requirement.marker is None or "extra" not in str(requirement.marker):
             yield requirement.name
-    if "securesystemslib" in wheel.name:  # its extra `crypto`, which tuf's signatures are checked with
-        yield "cryptography"
 
 
 def _describe(tree: Path, manifest: Manifest, target: Platform) -> None:

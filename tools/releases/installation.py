@@ -136,10 +136,10 @@ class Installer:
             began = time.monotonic()
             try:
                 self._steps[operation.step](operation)
-            except DeviceError as error:
+            except (DeviceError, OSError) as error:
                 if operation.step in BACKWARD:
                     raise
-                reason = f"{operation.step.value}: {error.args[0]}"
+                reason = f"{operation.step.value}: {error.args[0] if isinstance(error, DeviceError) else error}"
                 self._turn_back(operation, reason)
                 continue
             self._took_s[operation.step.value] = round(time.monotonic() - began, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from contextlib import ExitStack
+from itertools import chain, repeat
 
 import pytest
 
@@ -100,7 +101,7 @@ def test_the_queue_is_empty_again_after_those_in_it_were_admitted() -> None:
 
 
 def test_who_is_sent_away_is_told_when_the_queue_will_be_worked_off() -> None:
-    times = iter([0.0, 100.0, 100.0, 100.0, 100.0, 100.0])
+    times = chain([0.0, 0.0], repeat(100.0))
     turnstile = Turnstile(Admission(1, 1, NEVER_S), lambda: next(times))
     with turnstile.admit():
         pass
@@ -108,6 +109,15 @@ def test_who_is_sent_away_is_told_when_the_queue_will_be_worked_off() -> None:
     refused, _ = _one_waits_one_is_refused(turnstile)
     assert refused is not None
     assert refused.retry_after_s == 11
+
+
+def test_who_is_admitted_is_counted_and_how_long_it_waited_is_told() -> None:
+    waited: list[float] = []
+    times = iter([0.0, 0.25, 1.0])
+    turnstile = Turnstile(Admission(1, 1, NEVER_S), lambda: next(times), waited.append)
+    with turnstile.admit():
+        assert (turnstile.running, turnstile.waiting) == (1, 0)
+    assert (turnstile.running, waited) == (0, [0.25])
 
 
 def test_no_one_is_sent_away_for_less_than_a_second() -> None:

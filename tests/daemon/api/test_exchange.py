@@ -77,7 +77,7 @@ class Site:
         self.metrics = Metrics()
         exchange = Exchange(Journal(self.stream), self.metrics)
         terminals = Terminals(Authentication.NONE, None, 60, burst)
-        networks = Management(("127.0.0.0/8", "::1/128"))  # type: ignore[arg-type]  # pydantic makes networks of them
+        networks = Management(("127.0.0.0/8", "::1/128"), None)  # type: ignore[arg-type]  # pydantic makes networks of them
         gate = Gate(credentials, RateLimit(terminals, None, lambda: 0.0), networks)
         app: falcon.App[falcon.Request, falcon.Response] = falcon.App(middleware=[exchange, gate])
         for kind in (Exception, falcon.HTTPError):

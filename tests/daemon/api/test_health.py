@@ -11,7 +11,7 @@ from falcon import testing
 
 from daemon.api.exchange import Exchange
 from daemon.api.health import JWKS_PATH, Alive, Exposition, Jwks, OpenApi, Ready
-from daemon.audit import Journal, Metrics
+from daemon.audit import Journal, Metrics, Reading
 from tests.conftest import REPOSITORY
 
 
@@ -20,7 +20,7 @@ class Device:
 
     def __init__(self) -> None:
         self.reasons: list[str] = []
-        metrics = Metrics(lambda: ["weak"])
+        metrics = Metrics(lambda: [Reading("warning", "Weak.", [(("weak",), 1)], ("warning",))])
         app: falcon.App[falcon.Request, falcon.Response] = falcon.App(
             middleware=[Exchange(Journal(io.StringIO()), metrics)]
         )

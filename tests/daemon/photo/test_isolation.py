@@ -113,7 +113,10 @@ def test_too_much_work_ends_the_decoder_and_refuses_the_photo() -> None:
     decoders = DecoderProcesses(Bounds(400 << 20, 0.05), LARGEST)
     with pytest.raises(InvalidPhotoType, match="too much work"):
         decoders.decode(memoryview(BUSY), ORDER)
+    lost = decoders.lost
+    assert lost >= 1
     assert decoders.decode(memoryview(GOOD), ORDER).rgb.shape == SCENE.shape
+    assert decoders.lost == lost
     decoders.close()
 
 

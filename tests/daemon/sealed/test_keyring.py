@@ -136,6 +136,16 @@ def test_staged_and_destroyed_keys_open_nothing(tmp_path: Path, config: Config) 
     assert list(ring.opening()) == _kids(ring) == [active.kid]
 
 
+def test_a_key_that_has_expired_opens_nothing_and_is_still_told(tmp_path: Path, config: Config) -> None:
+    configured = _configured(tmp_path, config, legacy=False)
+    active, expired = (key_of(KeyKind.X25519) for _ in range(2))
+    store = _stored(configured, (active, KeyState.ACTIVE))
+    store.change(Operation("add"), adding(expired, KeyState.RETIRING, TODAY - timedelta(days=1)))
+    ring = _load(configured)
+    assert list(ring.opening()) == [active.kid]
+    assert [record.kid for record in ring.records()] == [active.kid, expired.kid]
+
+
 def test_the_ring_holds_no_key_that_opens_no_photo(tmp_path: Path, config: Config) -> None:
     configured = _configured(tmp_path, config)
     keys = [key_of(kind) for kind in (*QUICK_KINDS, KeyKind.AUTHORITY)]
