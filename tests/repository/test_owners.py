@@ -12,7 +12,6 @@ from tests.conftest import REPOSITORY
 OWNERS = {
     "falcon": ("daemon/api/", "daemon/app.py"),
     "gunicorn": ("daemon/gunicorn_conf.py", "daemon/connections.py"),
-<<<<<<< HEAD
     "cryptography": (
         "daemon/sealed/",
         "tools/key_making.py",
@@ -20,11 +19,7 @@ OWNERS = {
         "tools/authority.py",
         "tools/releases/role_keys.py",
     ),
-    "joserfc": ("tools/sealing.py", "tools/key_making.py"),
-=======
-    "cryptography": ("daemon/sealed/", "tools/key_making.py", "tools/keys.py", "tools/authority.py"),
     "joserfc": ("tools/sealing.py", "tools/key_making.py", "tools/support_bundle_seal.py"),
->>>>>>> main
     "pkcs11": ("daemon/sealed/token.py",),
     "pybase64": ("daemon/sealed/",),
     "PIL": ("daemon/photo/pictures.py",),
