@@ -30,6 +30,7 @@ from daemon.face.detection import FaceDetector
 from daemon.face.quality import OcclusionGate
 from daemon.face.recognition import Recogniser
 from daemon.inference.accelerators import Target
+from daemon.inference.batching import Device
 from daemon.inference.engine import load_engine
 from daemon.inference.network import OnnxNetwork
 from daemon.manifest import load_manifest
@@ -57,10 +58,11 @@ WsgiApp = falcon.App[falcon.Request, falcon.Response]
 
 @dataclass(frozen=True, slots=True)
 class Networks:
-    """Both networks, loaded and proven."""
+    """Both networks, loaded and proven, and the device that they share."""
 
     detection: OnnxNetwork
     recognition: OnnxNetwork
+    device: Device
 
     @property
     def both(self) -> tuple[OnnxNetwork, OnnxNetwork]:
@@ -83,16 +85,13 @@ def load_networks(settings: Inference) -> Networks:
         ConfigurationRefused: a manifest is missing or has faults.
         EngineRefused: an engine is not what it should be.
     """
-    # Both photos of a request are detected at the same time, one thread each; their embeddings are one batch.
-    return Networks(
-        detection=_load_network(settings, settings.detection, 1),
-        recognition=_load_network(settings, settings.recognition, settings.threads),
-    )
+    detection, recognition = (_load_network(settings, name) for name in (settings.detection, settings.recognition))
+    return Networks(detection, recognition, Device(detection.accelerator, settings.threads))
 
 
-def _load_network(settings: Inference, name: str, threads: int) -> OnnxNetwork:
+def _load_network(settings: Inference, name: str) -> OnnxNetwork:
     manifest = load_manifest(settings.networks / name)
-    return load_engine(settings.engines, manifest, Target(settings.accelerator, settings.policy, threads))
+    return load_engine(settings.engines, manifest, Target(settings.accelerator, settings.policy, threads=1))
 
 
 def is_lowered(settings: Inference, networks: Networks) -> bool:
@@ -111,12 +110,12 @@ def make_detector(networks: Networks) -> FaceDetector:
         raise ConfigurationRefused(
             f"network {manifest.name} is no detector", "Name a detection network in inference.detection."
         )
-    return FaceDetector(networks.detection, manifest.preprocessing, manifest.detection)
+    return FaceDetector(networks.device.shared(networks.detection), manifest.preprocessing, manifest.detection)
 
 
 def make_recogniser(networks: Networks) -> Recogniser:
     """Step 5 for the loaded recognition network."""
-    return Recogniser(networks.recognition, networks.recognition.manifest.preprocessing)
+    return Recogniser(networks.device.shared(networks.recognition), networks.recognition.manifest.preprocessing)
 
 
 def make_occlusion_gate(networks: Networks) -> OcclusionGate:

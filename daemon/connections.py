@@ -49,6 +49,10 @@ kernel takes in unread on a slow path."""
 _HANG_UP_S = 2.0
 """So long may a peer take to read its answer and hang up. Source: gunicorn's own patience, util.close_graceful."""
 
+_DRAINED_BYTES = 64 * 1024
+"""Of a body that was answered unread so much is read away by gunicorn to keep the connection. Source: its
+http/parser.py, _DRAIN_MAX_BYTES."""
+
 _UNREAD_BYTES = 32 << 20
 """Of a body that was answered unread so much is thrown away, twice the largest: a peer that is still sending is reset
 when its connection is closed, and might never read its answer."""
@@ -130,6 +134,15 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
             return super().handle(conn)
         finally:
             del self._receiving[conn]
+
+    def handle_request(self, req: Any, conn: Any) -> Any:  # noqa: ANN401 - gunicorn's Request and TConn
+        """Answer; where much of the body was left unread, the answer says that the connection ends with it.
+
+        The sender would otherwise send its next request on a connection that is being closed.
+        """
+        closes = req.should_close
+        req.should_close = lambda: closes() or getattr(req.body.reader, "length", 0) > _DRAINED_BYTES
+        return super().handle_request(req, conn)
 
     def notify(self) -> None:
         """Tell the master that the loop runs, and read no more from who is too slow."""

@@ -28,6 +28,7 @@ class Rewrite(str, Enum):
     FOLD_CONSTANTS = "fold_constants"
     DYNAMIC_BATCH = "dynamic_batch"
     DYNAMIC_SIZE = "dynamic_size"
+    QUANTISE_POINTWISE = "quantise_pointwise"
     SPLIT_PRELU = "split_prelu"
     JOIN_OCCLUSION_HEAD = "join_occlusion_head"
 
@@ -99,7 +100,10 @@ class Occlusion:
 
 @dataclass(frozen=True, slots=True, config=STRICT)
 class Manifest:
-    """One network. A detector sets `detection`, a recogniser `occlusion`; `daemon.app` refuses one without its own."""
+    """One network; only one that is quantised sets `activation_ranges`.
+
+    A detector sets `detection`, a recogniser `occlusion`; `daemon.app` refuses one without its own.
+    """
 
     name: str
     task: Literal["detection", "recognition"]
@@ -111,6 +115,7 @@ class Manifest:
     cosine_min: Share
     detection: Detection | None
     occlusion: Occlusion | None
+    activation_ranges: dict[str, tuple[float, float]] | None
 
 
 def load_manifest(folder: Path) -> Manifest:

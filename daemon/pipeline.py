@@ -1,7 +1,6 @@
 """One request in eight numbered steps; everything else is in the modules named like the steps.
 
-Steps 1 to 4 run for both photos at the same time, step 5 for both faces as one batch. Where both photos are refused,
-the refusal is photo one's.
+Steps 1 to 5 run for both photos at the same time. Where both photos are refused, the refusal is photo one's.
 """
 
 from __future__ import annotations
@@ -14,13 +13,13 @@ from functools import partial
 
 from daemon.audit import Stopwatch
 from daemon.errors import RequestError, TryLater
-from daemon.face.acquisition import acquire
+from daemon.face.acquisition import Looks, acquire
 from daemon.face.alignment import align
 from daemon.face.detection import FaceDetector
 from daemon.face.quality import OcclusionGate
 from daemon.face.recognition import Recogniser
 from daemon.photo.decoder import REDUCTION_MAX, PhotoDecoder
-from daemon.records import FaceCrop, Portrait, SealedPhoto, Step, VerificationRequest
+from daemon.records import Portrait, SealedPhoto, Step, VerificationRequest
 from daemon.score.calibration import Calibration
 from daemon.score.comparison import compare
 from daemon.sealed.opener import Opener
@@ -57,16 +56,15 @@ class Pipeline:
             TryLater: the process is ending.
             EngineRefused: the accelerator failed.
         """
-        crops, refused = self._crops(request, watch)  # steps 1 to 4
-        portraits = watch.run(Step.EMBED, self._stages.recogniser.embed, crops)  # 5
+        portraits, refused = self._portraits(request, watch)  # steps 1 to 5
         watch.run(Step.QUALITY, self._check_quality, request, portraits)  # 6
         for refusal in refused:  # only now: a covered face in photo one comes before any fault of photo two
             raise refusal
         cosine = watch.run(Step.COMPARE, compare, *portraits)  # 7
         return watch.run(Step.CALIBRATE, self._stages.calibration.score, cosine)  # 8
 
-    def crop(self, request: VerificationRequest, photo: SealedPhoto, watch: Stopwatch) -> FaceCrop:
-        """The aligned face of one of the request's photos.
+    def portrait(self, request: VerificationRequest, photo: SealedPhoto, watch: Stopwatch) -> Portrait:
+        """The face of one of the request's photos.
 
         Raises:
             RequestError: the photo cannot be compared; `field` names it.
@@ -74,30 +72,34 @@ class Pipeline:
         stages = self._stages
         with _blaming(photo):
             with watch.run(Step.OPEN, stages.opener.open, photo.text, request.sender) as plain:  # 1
-                decode = watch.each(Step.DECODE, partial(stages.decoder.decode, plain, request.auto_rotate))  # 2
-                detect = watch.each(Step.DETECT, partial(stages.detector.detect, auto_rotate=request.auto_rotate))  # 3
-                pixels, face = acquire(decode, detect, stages.decoder.face_side_px, REDUCTION_MAX)
-            return watch.run(Step.ALIGN, align, pixels, face)  # 4
+                looks = Looks(
+                    watch.each(Step.DECODE, partial(stages.decoder.decode, plain, request.auto_rotate)),  # 2
+                    watch.each(Step.DETECT, partial(stages.detector.find, auto_rotate=request.auto_rotate)),  # 3
+                    watch.each(Step.DETECT, stages.detector.look_closer),
+                )
+                pixels, face = acquire(looks, stages.decoder.face_side_px, REDUCTION_MAX)
+            crop = watch.run(Step.ALIGN, align, pixels, face)  # 4
+            return watch.run(Step.EMBED, stages.recogniser.embed, [crop])[0]  # 5
 
-    def _crops(self, request: VerificationRequest, watch: Stopwatch) -> tuple[list[FaceCrop], list[RequestError]]:
+    def _portraits(self, request: VerificationRequest, watch: Stopwatch) -> tuple[list[Portrait], list[RequestError]]:
         """The faces up to the first photo that is refused, and that refusal."""
         first, second = request.photos
         try:
-            ahead = self._executor.submit(self.crop, request, second, watch)
+            ahead = self._executor.submit(self.portrait, request, second, watch)
         except RuntimeError:  # the process is ending: another one, or another device, can answer
             raise TryLater("stopping", 1) from None
-        crops: list[FaceCrop] = []
+        portraits: list[Portrait] = []
         try:
-            crops.append(self.crop(request, first, watch))
-            crops.append(ahead.result())
+            portraits.append(self.portrait(request, first, watch))
+            portraits.append(ahead.result())
         except RequestError as refusal:
-            return crops, [refusal]
+            return portraits, [refusal]
         finally:
             # Where photo one failed, photo two need not begin; where it has begun, its work still counts as this
             # request's: otherwise it would escape admission.
             if not ahead.cancel():
                 wait([ahead])
-        return crops, []
+        return portraits, []
 
     def _check_quality(self, request: VerificationRequest, portraits: Sequence[Portrait]) -> None:
         if request.check_quality:

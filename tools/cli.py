@@ -25,6 +25,7 @@ _COMMANDS = {
     "bench": ("bench", "measure the device: speed against OpenCV, cost, memory, times of refusals"),
     "photo": ("photo", "seal a photo, and look at a sealed one without a key"),
     "calibrate": ("calibrate", "measure what scores mean on a labelled set of photos"),
+    "quantise": ("quantise", "measure what a network's layers take in, to quantise it"),
     "train-occlusion": ("train_occlusion", "train the weights that tell what covers a face"),
     "turns": ("turns", "measure whether turned photos are turned upright"),
     "keys": ("keys", "make, rotate and destroy the keys that open photos"),

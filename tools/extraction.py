@@ -15,7 +15,7 @@ from pathlib import Path
 
 from daemon.config import ExifOrientation, PhotoLimits
 from daemon.errors import ConfigurationRefused, RequestError
-from daemon.face.acquisition import acquire
+from daemon.face.acquisition import Looks, acquire
 from daemon.face.alignment import align
 from daemon.face.detection import FaceDetector
 from daemon.photo.decoder import REDUCTION_MAX, PhotoDecoder
@@ -29,7 +29,7 @@ LIMITS = PhotoLimits(
     max_side_px=5000,
     max_bytes=5 << 20,
     exif_orientation=ExifOrientation.PARAMETER,
-    reduced_side_px=1250,
+    reduced_side_px=640,
     face_side_px=230,
     decoding_s=1.5,
     decoding_bytes=400 << 20,
@@ -144,10 +144,13 @@ def face_crop(path: Path, detector: FaceDetector) -> FaceCrop | None:
         photo = path.read_bytes()
     except OSError as error:
         raise ConfigurationRefused(f"{path} cannot be read: {error.strerror}", "Make it readable.") from error
-    decode = partial(PhotoDecoder(LIMITS).decode, memoryview(photo), False)
-    detect = partial(detector.detect, auto_rotate=False)
+    looks = Looks(
+        partial(PhotoDecoder(LIMITS).decode, memoryview(photo), False),
+        partial(detector.find, auto_rotate=False),
+        detector.look_closer,
+    )
     try:
-        return align(*acquire(decode, detect, LIMITS.face_side_px, REDUCTION_MAX))
+        return align(*acquire(looks, LIMITS.face_side_px, REDUCTION_MAX))
     except RequestError:
         return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -105,9 +106,10 @@ class _Extractor:
     def _embed(self, photos: Sequence[LabelledPhoto]) -> Floats:
         with ThreadPoolExecutor(self._threads) as pool:
             crops = list(pool.map(lambda photo: face_crop(photo.path, self._detector), photos))
-        faces = [crop for crop in crops if crop is not None]
-        batches = [faces[start : start + _BATCH] for start in range(0, len(faces), _BATCH)]
-        vectors = [portrait.embedding for batch in batches for portrait in self._recogniser.embed(batch)]
+            faces = [crop for crop in crops if crop is not None]
+            batches = [faces[start : start + _BATCH] for start in range(0, len(faces), _BATCH)]
+            portraits = itertools.chain.from_iterable(pool.map(self._recogniser.embed, batches))
+            vectors = [portrait.embedding for portrait in portraits]
         rows = np.full((len(photos), len(vectors[0]) if vectors else 1), np.nan, np.float32)
         if vectors:
             rows[[place for place, crop in enumerate(crops) if crop is not None]] = np.stack(vectors)

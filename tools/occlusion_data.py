@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -27,13 +28,17 @@ from tools.occluders.canvas import Random
 from tools.occlusion_examples import Example, drawn_on, seen_again
 from tools.occlusion_head import Halves, window
 from tools.occlusion_labels import NOTHING, PLAIN, Known, known_covers
-from tools.recipe import with_output
+from tools.occlusion_worn import Worn, can_be_worn, worn
+from tools.recipe import with_outputs
 
 _BATCH = 32
 """Crops in one run of the network."""
 
 _AGAIN = 6
 """Times a photo that shows something is seen again by another camera: they are few. Ours."""
+
+_WORN_BY = 2
+"""Of so many faces with nothing before them one is shown with what another one wears. Ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,7 @@ class Features:
         if manifest.occlusion is None:
             raise ConfigurationRefused(f"{args.network} names no occlusion feature", "Add `occlusion` to its manifest.")
         target = Target(accelerator=Accelerator.CPU, policy=Policy.STRICT, threads=args.threads)
-        self._network = open_network(with_output(model, manifest.occlusion.feature), manifest, target)
+        self._network = open_network(with_outputs(model, manifest.occlusion.feature), manifest, target)
         self._preprocessing = manifest.preprocessing
         self.occlusion: Occlusion = manifest.occlusion
 
@@ -131,11 +136,20 @@ class _Task:
         return Example(done.crop, done.visible, f"drawn: {done.shows or 'nothing'}" if counted else "seen again")
 
 
+def _wardrobe(faces: Iterable[Face]) -> list[Worn]:
+    """What these faces wear that others can be shown with."""
+    return [Worn(face.crop, face.known.visible, face.known.shows) for face in faces if can_be_worn(face.known.shows)]
+
+
 def _tasks(faces: Sequence[Face], seed: int, rounds: int) -> list[_Task]:
+    # Nobody wears what a person of the other half wore: the halves must stay strangers.
+    wardrobes = [_wardrobe(face for face in faces if face.half == half) for half in (0, 1)]
     tasks = []
     for number, face in enumerate(faces):
-        again = 0 if face.known.shows == PLAIN else 1 if face.known.clean else _AGAIN
-        ways = [None, *[seen_again] * again, *[drawn_on] * rounds]
+        plain, wardrobe = face.known.shows == PLAIN, wardrobes[face.half]
+        again = 0 if plain else 1 if face.known.clean else _AGAIN
+        wears = plain and bool(wardrobe) and number % _WORN_BY == 0
+        ways = [None, *[seen_again] * again, *[drawn_on] * rounds, *[partial(worn, wardrobe=wardrobe)] * wears]
         tasks += [_Task(face, (seed, number, turn), made) for turn, made in enumerate(ways)]
     return tasks
 

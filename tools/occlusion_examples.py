@@ -10,8 +10,8 @@ import numpy as np
 from daemon.face.alignment import PLACES
 from daemon.records import CROP_SIZE_PX, REGIONS, Bytes, Floats
 from tools.occluders import CAMERAS, FACES, OCCLUDERS
-from tools.occluders.canvas import Cover, Random
-from tools.occluders.glasses import clear_spectacles
+from tools.occluders.canvas import LEFT_EYE, RIGHT_EYE, Cover, Random, ellipse
+from tools.occluders.glasses import spectacles
 
 REGION_BOXES = {
     "left_eye": (PLACES[1], (10.0, 6.0)),
@@ -22,8 +22,12 @@ REGION_BOXES = {
 """Centre and half width and height in px of each region in an aligned crop: the eye between its lids, the nose from
 its tip half way up, the lips. Source: the landmarks' places in `daemon.face.alignment`, 35 px from eye to eye."""
 
-_CHANCES = {"mask": 4, "dark_glasses": 5, "hand": 4, "scarf": 1.5, "hair": 1.5, "microphone": 1.5}
+_CHANCES = {"mask": 4, "dark_glasses": 6, "hand": 4, "scarf": 1.5, "hair": 1.5, "microphone": 1.5}
 """How often an occluder is drawn; one that is not named counts 0.75. Ours: what cameras at a counter see most."""
+
+_UNSURE_FROM = 0.5
+"""Share of an eye's opening that rim and reflection hide from which people answer differently whether it is covered.
+Ours."""
 
 _MIRRORED = [1, 0, 2, 3]
 """In a mirrored crop the eyes change names."""
@@ -54,16 +58,24 @@ def region_masks() -> Floats:
 
 
 _MASKS = region_masks()
+_OPENINGS = {
+    REGIONS.index("left_eye"): ellipse(LEFT_EYE, (8, 4)),
+    REGIONS.index("right_eye"): ellipse(RIGHT_EYE, (8, 4)),
+}
+"""Between the lids."""
 _WEIGHTS = np.array([_CHANCES.get(occluder.__name__, 0.75) for occluder in OCCLUDERS])
 
 
 def drawn_on(crop: Bytes, visible: Floats, random: Random) -> Example:
     """A crop, mirrored or not, with an occluder, a hard negative, both or neither, seen by some camera."""
-    crop, visible = _perhaps_mirrored(crop, visible, random)
+    crop, visible = perhaps_mirrored(crop, visible, random)
     cover: Cover = np.zeros((CROP_SIZE_PX, CROP_SIZE_PX), np.bool_)
     what = ""
-    if random.random() < 0.5:
-        look = clear_spectacles if random.random() < 0.5 else FACES[int(random.integers(len(FACES)))]
+    if random.random() < 0.4:
+        crop, hidden = spectacles(crop, random)
+        visible, what = _unsure_where(hidden, visible), "clear_spectacles"
+    elif random.random() < 0.3:
+        look = FACES[int(random.integers(len(FACES)))]
         crop, what = look(crop, random), look.__name__
     if random.random() < 0.6:
         for _ in range(1 if random.random() < 0.8 else 2):
@@ -74,14 +86,23 @@ def drawn_on(crop: Bytes, visible: Floats, random: Random) -> Example:
     return Example(crop, _joined(visible, cover), what)
 
 
+def _unsure_where(hidden: Cover, visible: Floats) -> Floats:
+    """What shows behind spectacles: most often all that showed; of an eye that they hide in part nobody can say."""
+    for region, opening in _OPENINGS.items():
+        if hidden[opening].mean() > _UNSURE_FROM and visible[region] > 0:
+            visible = np.where(np.arange(len(REGIONS)) == region, np.float32(np.nan), visible)
+    return visible
+
+
 def seen_again(crop: Bytes, visible: Floats, random: Random) -> Example:
     """A crop as another camera would have seen it, mirrored or not; nothing is drawn over the face."""
-    crop, visible = _perhaps_mirrored(crop, visible, random)
+    crop, visible = perhaps_mirrored(crop, visible, random)
     crop, _ = _seen(crop, np.zeros((CROP_SIZE_PX, CROP_SIZE_PX), np.bool_), random)
     return Example(crop, visible, "")
 
 
-def _perhaps_mirrored(crop: Bytes, visible: Floats, random: Random) -> tuple[Bytes, Floats]:
+def perhaps_mirrored(crop: Bytes, visible: Floats, random: Random) -> tuple[Bytes, Floats]:
+    """Half of the time the face in a mirror, in which its eyes change names."""
     if random.random() < 0.5:
         return crop, visible
     return np.ascontiguousarray(crop[:, ::-1]), visible[_MIRRORED]

@@ -1,6 +1,6 @@
 """The engine recipe: from a network as its makers publish it to the device model, one exact rewrite after another.
 
-The one owner of onnx. Every rewrite keeps what the network computes; `tools.witness` proves it.
+Every rewrite but one, `tools.quantisation`, keeps what the network computes; `tools.witness` proves it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from daemon.errors import EngineRefused
 from daemon.face.recognition import EMBEDDING_OUTPUT, VISIBLE_OUTPUT
 from daemon.manifest import Manifest, Rewrite
 from daemon.records import REGIONS
+from tools.quantisation import quantise
 
 Graph = onnx.GraphProto
 _BATCH = "batch"
@@ -98,6 +99,12 @@ def _dynamic_size(model: onnx.ModelProto, _manifest: Manifest, _folder: Path) ->
         value.type.tensor_type.shape.dim[1].dim_param = f"{value.name}_cells"
 
 
+def _quantise_pointwise(model: onnx.ModelProto, manifest: Manifest, _folder: Path) -> None:
+    if manifest.activation_ranges is None:
+        raise EngineRefused(f"{manifest.name} names no activation_ranges", "Add what `fvctl quantise` prints.")
+    quantise(model, manifest.activation_ranges)
+
+
 def _split_prelu(model: onnx.ModelProto, _manifest: Manifest, _folder: Path) -> None:
     """PRelu(x) as a x + (1 - a) Relu(x): the same numbers, in operators that onnxruntime runs in its fast layout.
 
@@ -166,10 +173,11 @@ def _join_occlusion_head(model: onnx.ModelProto, manifest: Manifest, folder: Pat
     )
 
 
-def with_output(model: bytes, name: str) -> bytes:
-    """The same model with one of its inner values as its only output, to train a head on."""
+def with_outputs(model: bytes, *names: str) -> bytes:
+    """The same model with inner values as its only outputs, to learn from them."""
     opened = onnx.load_model_from_string(model)
-    _replace(opened.graph.output, [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)])
+    wanted = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in dict.fromkeys(names)]
+    _replace(opened.graph.output, wanted)
     return bytes(opened.SerializeToString(deterministic=True))
 
 
@@ -183,6 +191,7 @@ _REWRITES: dict[Rewrite, Callable[[onnx.ModelProto, Manifest, Path], None]] = {
     Rewrite.FOLD_CONSTANTS: _fold_constants,
     Rewrite.DYNAMIC_BATCH: _dynamic_batch,
     Rewrite.DYNAMIC_SIZE: _dynamic_size,
+    Rewrite.QUANTISE_POINTWISE: _quantise_pointwise,
     Rewrite.SPLIT_PRELU: _split_prelu,
     Rewrite.JOIN_OCCLUSION_HEAD: _join_occlusion_head,
 }

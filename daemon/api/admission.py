@@ -70,12 +70,24 @@ class Turnstile:
         """Admit nobody any more; those who are in, or wait already, are not touched."""
         self._closed = True
 
+    def look_in(self) -> None:
+        """Nothing where there may be a place, which is not taken: a body that is on its way must not hold one.
+
+        Raises:
+            TryLater: the device stops, the queue is full, or by the forecast the deadline would pass in it.
+        """
+        if self._closed:
+            raise TryLater("stopping", self._retry_after_s())
+        with self._lock:
+            if self._waiting:  # where somebody waits, no place is free
+                self._refuse_if_in_vain()
+
     @contextmanager
     def admit(self) -> Iterator[None]:
         """A place among those worked on, held for the block.
 
         Raises:
-            TryLater: the device stops, the queue is full, or the deadline passed in it.
+            TryLater: the device stops, the queue is full, or the deadline passed in it, or would by the forecast.
         """
         if self._closed:
             raise TryLater("stopping", self._retry_after_s())
@@ -109,8 +121,7 @@ class Turnstile:
 
     def _wait(self) -> None:
         with self._lock:
-            if self._waiting >= self.settings.waiting:
-                raise TryLater("queue full", self._retry_after_s())
+            self._refuse_if_in_vain()
             self._waiting += 1
         try:
             admitted = self._free.acquire(timeout=self.settings.deadline_s)
@@ -120,6 +131,15 @@ class Turnstile:
         if not admitted:
             raise TryLater("deadline passed in the queue", self._retry_after_s())
 
+    def _refuse_if_in_vain(self) -> None:
+        if self._waiting >= self.settings.waiting:
+            raise TryLater("queue full", self._retry_after_s())
+        if self._forecast_s() > self.settings.deadline_s:
+            raise TryLater("deadline would pass in the queue", self._retry_after_s())
+
     def _retry_after_s(self) -> int:
         """Whole seconds until the queue as it is now is worked off."""
-        return max(1, math.ceil(self._waiting * self._usual_s / self.settings.running))
+        return max(1, math.ceil(self._forecast_s()))
+
+    def _forecast_s(self) -> float:
+        return self._waiting * self._usual_s / self.settings.running

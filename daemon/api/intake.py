@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
 import falcon
 from falcon.media import MultipartFormHandler
 from falcon.media.multipart import MultipartParseOptions
 
+from daemon.api.percent import unquoted
 from daemon.errors import InvalidArgument
 from daemon.records import SealedPhoto, Sender, VerificationRequest
 
@@ -79,7 +79,7 @@ def _from_urlencoded(request: falcon.Request, length: int) -> Parameters:
     if len(fields) > _PARTS_MAX:
         raise InvalidArgument("too many parameters")
     pairs = (field.partition(b"=")[::2] for field in fields if field)
-    return [_parameter(unquote_to_bytes(name), unquote_to_bytes(value)) for name, value in pairs]
+    return [_parameter(unquoted(name), unquoted(value)) for name, value in pairs]
 
 
 def _from_json(request: falcon.Request, length: int) -> Parameters:

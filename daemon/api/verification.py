@@ -35,7 +35,9 @@ class Verification:
             RequestError: a parameter or a photo is at fault, or the device has no place free (TryLater).
             EngineRefused: the accelerator failed.
         """
-        with self._bodies.hold(body_length(request, self._body_limit_bytes)):
+        length = body_length(request, self._body_limit_bytes)
+        self._turnstile.look_in()  # who would be refused after it is refused before its body is read
+        with self._bodies.hold(length):
             asked = read_request(request, self._body_limit_bytes)
             with self._turnstile.admit(), self._pulse.working():
                 score = self._pipeline.verify(asked, request.context.watch)

@@ -8,13 +8,13 @@ comparison gets wrong (measured in trt_engines/sface/README.md).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from daemon.errors import DetectionFailed
 from daemon.face.candidates import Candidates, decode_heads
-from daemon.face.geometry import apply, inverse, square, warp
+from daemon.face.geometry import apply, inverse, resized, square, warp
 from daemon.face.network import Network, as_batch
 from daemon.face.turning import tilt_deg, turned_back, uprightness
 from daemon.manifest import Detection, Preprocessing
@@ -34,6 +34,25 @@ _MIRRORED_ORDER = (1, 0, 2, 4, 3)
 """In a mirrored photo left and right landmarks change names."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """The face that is compared, as the first look saw it.
+
+    Attributes:
+        turns: quarter turns, as `numpy.rot90` counts them, after which it is upright.
+        face: in px of the photo so turned.
+    """
+
+    turns: int
+    face: Face
+
+    def enlarged(self, times: float) -> Sighting:
+        """The same face in the same photo with so many times as many pixels a side."""
+        face = self.face
+        box, landmarks = face.box * np.float32(times), face.landmarks * np.float32(times)
+        return Sighting(self.turns, Face(box, landmarks, face.confidence))
+
+
 class FaceDetector:
     """Step 3 of the pipeline."""
 
@@ -43,6 +62,10 @@ class FaceDetector:
         self._settings = settings
 
     def detect(self, pixels: Pixels, auto_rotate: bool) -> Face:
+        """The face that is compared, in the pixels there are; arguments and refusals as for `find`."""
+        return self.look_closer(pixels, self.find(pixels, auto_rotate))
+
+    def find(self, pixels: Pixels, auto_rotate: bool) -> Sighting:
         """The face that is compared: the largest, and of those about as large the one nearest the photo's centre.
 
         Args:
@@ -51,44 +74,47 @@ class FaceDetector:
                 take the most upright face.
 
         Raises:
-            DetectionFailed: no face was found.
+            DetectionFailed: no face was found; in a reduced photo perhaps because it has too few pixels.
         """
-        turns, face = 0, self._first_look(pixels.rgb)
+        looks_px = self._looks_px(pixels)
+        turns, face = 0, self._first_look(pixels.rgb, looks_px)
         if auto_rotate and not self._is_upright(face):
-            turns, face = self._most_upright(pixels.rgb, face)
+            turns, face = self._most_upright(pixels.rgb, face, looks_px)
         if face is None:
             raise DetectionFailed("no face found")
-        turned = np.ascontiguousarray(np.rot90(pixels.rgb, turns))
-        return turned_back(self._closer(turned, face), turns, turned)
+        return Sighting(turns, face)
+
+    def look_closer(self, pixels: Pixels, sighting: Sighting) -> Face:
+        """The same face, with landmarks from closer looks, in px of the photo as it is."""
+        turned = np.ascontiguousarray(np.rot90(pixels.rgb, sighting.turns))
+        return turned_back(self._closer(turned, sighting.face), sighting.turns, turned)
+
+    def _looks_px(self, pixels: Pixels) -> list[int]:
+        """Longer sides of the copies to look at, smallest first; no look is larger than it has pixels for."""
+        settings, longer_px = self._settings, max(pixels.rgb.shape[:2])
+        there_are_more = pixels.reduction > 1 and longer_px < settings.distant_look_px
+        is_distant = longer_px > settings.first_look_px and not there_are_more
+        return [settings.first_look_px, *([settings.distant_look_px] if is_distant else [])]
 
     def _is_upright(self, face: Face | None) -> bool:
         """Whether a face is so surely upright that the turned photo need not be looked at."""
         sure = self._settings.upright_confidence_min
         return face is not None and face.confidence >= sure and tilt_deg(face) <= _UPRIGHT_DEG
 
-    def _first_look(self, rgb: Bytes) -> Face | None:
-        """The face that is compared, in a small copy of the photo, else in a larger copy."""
-        near_px, distant_px = self._settings.first_look_px, self._settings.distant_look_px
-        found = self._whole(rgb, near_px, [0])
-        if not found and max(rgb.shape[:2]) > near_px:
-            found = self._whole(rgb, distant_px, [0])
-        return found.get(0)
+    def _first_look(self, rgb: Bytes, looks_px: Sequence[int]) -> Face | None:
+        """The face that is compared, in the smallest copy of the photo that shows one."""
+        found = (self._whole(rgb, long_side_px, [0]).get(0) for long_side_px in looks_px)
+        return next((face for face in found if face is not None), None)
 
-    def _most_upright(self, rgb: Bytes, unturned: Face | None) -> tuple[int, Face | None]:
+    def _most_upright(self, rgb: Bytes, unturned: Face | None, looks_px: Sequence[int]) -> tuple[int, Face | None]:
         """Quarter turns and the most upright face; larger copies only where no turn of the smaller ones shows any."""
-        for long_side_px in self._turned_looks_px(rgb):
+        for long_side_px in (_TURNED_LOOK_PX, *looks_px):
             found = self._whole(rgb, long_side_px, [0, 2]) | self._whole(rgb, long_side_px, [1, 3])
             if found:
                 known = {} if unturned is None else {0: unturned}
                 best = max({**known, **found}.items(), key=lambda look: uprightness(look[1]))
                 return (0, unturned or best[1]) if best[0] == 0 else best
         return 0, unturned
-
-    def _turned_looks_px(self, rgb: Bytes) -> list[int]:
-        """Longer sides of the copies to look at, smallest first."""
-        settings, longer_px = self._settings, max(rgb.shape[:2])
-        distant = [settings.distant_look_px] if longer_px > settings.first_look_px else []
-        return [_TURNED_LOOK_PX, settings.first_look_px, *distant]
 
     def _whole(self, rgb: Bytes, long_side_px: int, turns: Sequence[int]) -> dict[int, Face]:
         """By quarter turns the face that is compared when the photo's longer side is long_side_px, in one batch.
@@ -104,8 +130,7 @@ class FaceDetector:
         height, width = rgb.shape[:2]
         scale = long_side_px / max(height, width)
         small_px = (max(1, round(width * scale)), max(1, round(height * scale)))
-        how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        small = np.asarray(cv2.resize(np.ascontiguousarray(rgb), small_px, interpolation=how), np.uint8)
+        small = resized(rgb, small_px)
         batch = np.stack([_in_whole_blocks(np.rot90(small, turn)) for turn in turns])
         seen = self._look(as_batch(batch, self._preprocessing))
         back = np.array([width / small_px[0], height / small_px[1]], np.float32)
@@ -133,8 +158,8 @@ class FaceDetector:
         centre, side = face.box[:2] + face.box[2:] / 2, float(face.box[2:].max())
         frames = [square(centre, side * scale, side_px) for scale in scales]
         shown = [warp(rgb, frame, side_px) for frame in frames]
-        batch = as_batch(np.stack(shown), self._preprocessing)
-        straight, mirrored = self._look(batch), self._look(np.ascontiguousarray(batch[..., ::-1]))
+        batch = np.stack(shown)
+        straight, mirrored = (self._look(as_batch(rgb, self._preprocessing)) for rgb in (batch, batch[:, :, ::-1]))
         seen: list[Doubles] = []
         for frame, one, other in zip(frames, straight, mirrored, strict=True):
             back = inverse(frame)

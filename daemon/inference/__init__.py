@@ -4,6 +4,7 @@
     network        a network that runs
     session        one session of onnxruntime, proven to be wholly where it should be
     golden         what a network must compute
+    batching       whose turn it is, where several requests want one device
     accelerators   the one table of accelerators, their options, and what makes an engine another one
     tensorrt       what TensorRT is told
     platform       versions and GPU that an engine depends on

@@ -86,7 +86,7 @@ def test_one_network_cannot_be_named_for_both_tasks(site: Site) -> None:
 
 def test_a_recognition_network_is_no_detector(site: Site, config: Config) -> None:
     both = load_networks(config.inference)
-    swapped = Networks(detection=both.recognition, recognition=both.detection)
+    swapped = Networks(both.recognition, both.detection, both.device)
     with pytest.raises(ConfigurationRefused, match="network sface is no detector"):
         make_detector(swapped)
     with pytest.raises(ConfigurationRefused, match="network yunet has no occlusion head"):

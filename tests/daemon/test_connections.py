@@ -143,6 +143,17 @@ def test_answer_to_a_body_that_was_not_read_arrives_though_the_peer_still_sends(
         assert connection.recv(65536).startswith(b"HTTP/1.1 200 OK")
 
 
+@pytest.mark.parametrize(("body_bytes", "ends"), [(60_000, False), (8_000_000, True)])
+def test_answer_to_a_long_body_that_was_not_read_says_that_the_connection_ends(
+    server: _Server, body_bytes: int, ends: bool
+) -> None:
+    head = b"POST / HTTP/1.1\r\nHost: device\r\nContent-Length: %d\r\n\r\n" % body_bytes
+    with server.open(head, bytes(body_bytes)) as connection:
+        answer = connection.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert (b"\r\nConnection: close\r\n" in answer) is ends
+
+
 def test_thousands_of_resets_leave_no_connection_counted(server: _Server) -> None:
     for number in range(3000):
         connection = server.open(b"" if number % 3 else _GET[: number % 17])

@@ -37,7 +37,7 @@ from daemon.records import Floats, Pixels, SealedPhoto, Sender, Step, Verificati
 from daemon.sealed.keyring import KeyRing
 from daemon.sealed.legacy import LegacyFormat
 from daemon.sealed.opener import Jwe, Opener
-from tests.daemon.face.networks import Fixed
+from tests.daemon.face.networks import Fixed, Watched
 from tools.occluders.masks import mask
 
 FIRST, SECOND = "first_encrypted_image", "second_encrypted_image"
@@ -243,10 +243,12 @@ def test_all_eight_steps_are_timed_in_order(pipeline: Pipeline, sealed: dict[str
     assert list(watch.steps_ms) == list(Step)
 
 
-def test_the_faces_of_both_photos_are_one_batch(stages: Stages, sealed: dict[str, str]) -> None:
-    network = Fixed([(1, 0), (0, 1)], [(1, 1, 1, 1)] * 2)
-    counted = dataclasses.replace(stages, recogniser=Recogniser(network, Preprocessing("RGB", 0.0, 1.0)))
+def test_each_photo_gets_the_embedding_of_its_own_face(stages: Stages, sealed: dict[str, str]) -> None:
+    network = Watched(Fixed([(1, 0)], [(1, 1, 1, 1)]))
+    watched = dataclasses.replace(stages, recogniser=Recogniser(network, Preprocessing("RGB", 0.0, 1.0)))
     with ThreadPoolExecutor(1) as pool:
-        score = _score(Pipeline(counted, pool), sealed["obama"], sealed["biden"])
-    # Two batches of one would both get the first row, whose cosine to itself is 1 and not 0.
-    assert score == stages.calibration.score(0.0)
+        score = _score(Pipeline(watched, pool), sealed["obama"], sealed["biden"])
+    assert score == stages.calibration.score(1.0)
+    first, second = network.shown
+    assert (len(first), len(second)) == (1, 1)
+    assert not np.array_equal(first, second)

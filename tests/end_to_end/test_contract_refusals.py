@@ -102,14 +102,17 @@ def _at_once(daemon: RunningDaemon, form: dict[str, str]) -> list[Answer]:
 
 
 @pytest.mark.parametrize(
-    ("admission", "reason"),
+    ("admission", "known"),
     [
-        ({"running": 1, "waiting": 0, "deadline_s": 10.0}, "queue full"),
-        ({"running": 1, "waiting": _AT_ONCE, "deadline_s": 0.05}, "deadline passed in the queue"),
+        ({"running": 1, "waiting": 0, "deadline_s": 10.0}, {"queue full"}),
+        (
+            {"running": 1, "waiting": _AT_ONCE, "deadline_s": 0.05},
+            {"deadline passed in the queue", "deadline would pass in the queue"},
+        ),
     ],
 )
 def test_request_beyond_what_the_device_can_take_is_told_to_come_back(
-    start: Start, sealed: Sealed, admission: dict[str, Any], reason: str
+    start: Start, sealed: Sealed, admission: dict[str, Any], known: set[str]
 ) -> None:
     daemon = start(f"busy{admission['waiting']}", admission=admission)
     slow = sealed(plain(2500, 2500), plain(2500, 2500)) | {"auto_rotate": "true"}
@@ -121,7 +124,8 @@ def test_request_beyond_what_the_device_can_take_is_told_to_come_back(
     for answer in sent_away:
         check_refused(answer, 5003, status=503)
     reasons = [event["reason"] for event in daemon.events if event.get("code") == 5003]
-    assert reasons == [reason] * len(sent_away)
+    assert len(reasons) == len(sent_away)
+    assert set(reasons) <= known
 
 
 @contextmanager

@@ -101,7 +101,7 @@ def test_every_folder_opens_with_a_readme_of_one_screen(folder: str) -> None:
     assert 3 <= _lines(REPOSITORY / folder / "README.md") <= 60
 
 
-@pytest.mark.parametrize("network", ["yunet", "sface"])
+@pytest.mark.parametrize("network", ["yunet", "sface", "sface_int8"])
 def test_every_network_says_what_was_measured(network: str) -> None:
     assert "%" in (REPOSITORY / "trt_engines" / network / "README.md").read_text("utf-8")
 

@@ -37,7 +37,8 @@ def test_no_pixel_belongs_to_two_regions() -> None:
 
 def test_examples_are_clean_or_covered_and_their_shares_are_shares(crop: Bytes) -> None:
     shares = np.stack([drawn_on(crop, ALL, np.random.default_rng(seed)).visible for seed in SEEDS])
-    assert ((shares >= 0) & (shares <= 1)).all()
+    assert ((shares >= 0) & (shares <= 1) | np.isnan(shares)).all()
+    assert not np.isnan(shares[:, 2:]).any()  # only of eyes behind rims and reflections nobody can say
     assert 20 < (shares < 0.5).any(axis=1).sum() < 60
     assert 20 < (shares == 1).all(axis=1).sum() < 60
 

@@ -27,7 +27,7 @@ from daemon.manifest import Manifest, Rewrite, load_manifest
 from daemon.records import Floats
 from tests.conftest import REPOSITORY, STATE
 from tools.engines import headless_model, source_network
-from tools.recipe import device_model, with_output
+from tools.recipe import device_model, with_outputs
 
 NETWORKS = REPOSITORY / "trt_engines"
 ON_CPU = Target(Accelerator.CPU, Policy.STRICT, 1)
@@ -204,7 +204,7 @@ def test_a_head_that_the_manifest_does_not_name_is_refused(sface: Manifest) -> N
 def test_the_joined_head_gives_what_numpy_makes_of_the_same_features(sface: Manifest) -> None:
     batch = np.random.default_rng(2).uniform(0, 255, (2, 3, 112, 112)).astype(np.float32)
     headless, bare = headless_model(NETWORKS / "sface", STATE / "cache")
-    features = next(iter(open_network(with_output(headless, "conv_12_relu"), bare, ON_CPU).run(batch).values()))
+    features = next(iter(open_network(with_outputs(headless, "conv_12_relu"), bare, ON_CPU).run(batch).values()))
     with np.load(NETWORKS / "sface" / "occlusion_head.npz") as head:
         parts = {name: head[name].astype(np.float64) for name in head.files}
     cells = np.einsum("nfyx,cf->ncyx", features.astype(np.float64), parts["weight"]) + parts["bias"][:, None, None]

@@ -115,27 +115,26 @@ class Ours:
             parts[ENGINE_PART + name] = max(by_thread.values())
         return parts
 
-    def _record(self, request: VerificationRequest) -> tuple[list[list[Floats]], list[Floats]]:
-        """The batches of each photo's detection, and those of the recognition."""
+    def _record(self, request: VerificationRequest) -> list[tuple[list[Floats], ...]]:
+        """By photo the batches of its detection, and those of its recognition."""
         self._watched.verify(request, Stopwatch())
-        detection, recognition = (overheard.taken() for overheard in self._overheard)
-        threads = dict.fromkeys(run.thread for run in detection)
-        looks = [[run.batch for run in detection if run.thread == thread] for thread in threads]
-        return looks, [run.batch for run in recognition]
+        both = [overheard.taken() for overheard in self._overheard]
+        threads = dict.fromkeys(run.thread for run in both[0])
+        return [tuple([run.batch for run in runs if run.thread == thread] for runs in both) for thread in threads]
 
     def _replay(self, _client: int, pair: int) -> Mapping[str, float]:
-        looks, crops = self._recorded[pair]
-        ahead = [self._second.submit(self._detect, batches) for batches in looks[1:]]
-        self._detect(looks[0])
+        first, *others = self._recorded[pair]
+        ahead = [self._second.submit(self._run, *photo) for photo in others]
+        self._run(*first)
         for photo in ahead:
             photo.result()
-        for batch in crops:
-            self._networks.recognition.run(batch)
         return {}
 
-    def _detect(self, batches: Sequence[Floats]) -> None:
-        for batch in batches:
+    def _run(self, looks: Sequence[Floats], crops: Sequence[Floats]) -> None:
+        for batch in looks:
             self._networks.detection.run(batch)
+        for batch in crops:
+            self._networks.recognition.run(batch)
 
 
 def _request(pair: Sealed) -> VerificationRequest:

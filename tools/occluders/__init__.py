@@ -5,6 +5,7 @@ negative changes the crop and covers nothing.
 
 canvas    colours, textures, shapes
 masks     masks and scarves
+frames    glasses as shapes
 glasses   dark glasses, and clear spectacles
 hands     hands
 things    phones, paper, microphones, patches, hair
@@ -34,8 +35,8 @@ OCCLUDERS: tuple[Callable[[Bytes, Random], tuple[Bytes, Cover]], ...] = (
     phone,
     paper,
 )
-FACES: tuple[Callable[[Bytes, Random], Bytes], ...] = (clear_spectacles, beard, make_up, closed_eyes, hat)
-"""Hard negatives that are part of the face or worn on it; an occluder may come over them."""
+FACES: tuple[Callable[[Bytes, Random], Bytes], ...] = (beard, make_up, closed_eyes, hat)
+"""Hard negatives that are part of the face or worn on it, as clear spectacles are; an occluder may come over them."""
 CAMERAS: tuple[Callable[[Bytes, Random], Bytes], ...] = (shadow, cast_shadow, blur, coarse, dim)
 """Hard negatives that come from light and camera, over everything else."""
-HARD_NEGATIVES = FACES + CAMERAS
+HARD_NEGATIVES = (clear_spectacles, *FACES, *CAMERAS)

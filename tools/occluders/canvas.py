@@ -40,6 +40,11 @@ def skin(random: Random) -> Floats:
     return np.asarray(light + (dark - light) * random.random() + random.normal(0, 8, 3), np.float32)
 
 
+def skin_of(crop: Bytes) -> Floats:
+    """The tone of a face's own skin, between eyes and mouth; float32 (3,), 0..255, RGB."""
+    return np.asarray(np.median(crop[60:80, 35:75].reshape(-1, 3), axis=0), np.float32)
+
+
 def texture(random: Random, colour: Floats) -> Floats:
     """The colour with shading, folds and grain; float32 (112, 112, 3)."""
     cells = (int(random.integers(2, 7)), int(random.integers(2, 7)))

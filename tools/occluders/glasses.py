@@ -1,27 +1,17 @@
-"""What is worn before the eyes: dark glasses, which cover them, and spectacles, which do not."""
+"""What is worn before the eyes: dark glasses, which cover them, and spectacles, which do not.
+
+A lens takes light away, colours it and adds what it mirrors. Whether it hides the eye behind it does not follow from
+how light it is: a brown lens in the sun shows bright skin and no eye, a grey one indoors both.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+import cv2
 import numpy as np
 
-from daemon.records import Bytes, Doubles, Floats
-from tools.occluders.canvas import (
-    LEFT_EYE,
-    RIGHT_EYE,
-    SIDE,
-    Cover,
-    Random,
-    any_colour,
-    blend,
-    ellipse,
-    filled,
-    one_of,
-    rounded,
-    soft,
-    strokes,
-)
+from daemon.records import Bytes, Floats
+from tools.occluders.canvas import LEFT_EYE, RIGHT_EYE, SIDE, Cover, Random, any_colour, blend, ellipse, one_of, soft
+from tools.occluders.frames import Sizes, frame_colour, pair_of_glasses, visor
 
 _TINTS = [
     [12, 12, 14],
@@ -35,105 +25,123 @@ _TINTS = [
 ]
 """Black, brown, green, blue, red and orange lenses; RGB."""
 
-_FRAMES = [[15, 15, 18], [50, 32, 22], [110, 75, 40], [150, 150, 155], [190, 160, 90], [120, 20, 30], [235, 235, 235]]
-"""Black, brown, horn, silver, gold, red and white frames; RGB."""
+_LIGHT_TINTS = [
+    [120, 118, 120],
+    [110, 75, 50],
+    [160, 115, 75],
+    [215, 125, 50],
+    [200, 60, 50],
+    [205, 165, 70],
+    [90, 110, 80],
+    [70, 90, 165],
+    [130, 95, 150],
+    [190, 120, 120],
+]
+"""Grey, brown, light brown, orange, red, amber, green, blue, violet and rose lenses by what they let through of white
+light; RGB."""
 
 _HIDES_FROM = 0.7
 """Share of light that a lens must keep to count as covering the eye behind it."""
 
-_SHAPES: tuple[Doubles, ...] = (
-    np.array([(-1, -0.9), (1, -0.9), (0.95, 0.9), (-0.95, 0.9)]),
-    np.array([(-1, -0.8), (0, -1), (1, -0.7), (0.9, 0.5), (0.2, 1), (-0.7, 0.8)]),
-    np.array([(-0.95, -0.9), (0.9, -0.9), (1, 0), (0.5, 1), (-0.2, 1), (-0.9, 0.1)]),
-    np.array([(-0.9, -0.5), (0.4, -0.7), (1.15, -1.1), (1, 0.4), (0.1, 1), (-0.9, 0.6)]),
-    np.array([(-1, -0.7), (1.1, -0.9), (1.15, 0.2), (0.3, 0.9), (-0.8, 0.6)]),
-    np.array([(np.cos(turn), np.sin(turn)) for turn in np.linspace(0, 2 * np.pi, 16, endpoint=False)]),
-)
-"""Rectangular, panto, aviator, cat-eye, wrapped and oval lenses, from the nose (x -1) outwards, y down; unit sizes."""
+_DARK_SIZES = Sizes(wide_px=(11, 22), high_px=(7, 18))
+"""Dark glasses are worn larger than spectacles."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Pair:
-    """A pair of glasses as shapes.
-
-    Attributes:
-        lenses: what both lenses hold.
-        frame: rims, bridge and temples.
-    """
-
-    lenses: Cover
-    frame: Cover
-
-
-def _pair(random: Random, thick_px: int) -> _Pair:
-    """Glasses of any shape around the eyes, both lenses mirrored."""
-    shape = rounded(_SHAPES[int(random.integers(len(_SHAPES)))], int(random.integers(1, 3)))
-    size, lift = np.array([random.uniform(11.5, 20), random.uniform(7.5, 16)]), random.normal(1.5, 2)
-    out = random.normal(0, 1.2)
-    lenses, rims = np.zeros((SIDE, SIDE), bool), np.zeros((SIDE, SIDE), bool)
-    for eye, side in ((RIGHT_EYE, -1), (LEFT_EYE, 1)):
-        lens = eye + (side * out, lift) + shape * size * (side, 1)
-        lenses |= filled(lens)
-        rims |= strokes(np.stack([lens, np.roll(lens, -1, axis=0)], axis=1), thick_px)
-    y = RIGHT_EYE[1] + lift - size[1] * random.uniform(0, 0.6)
-    inner, outer = size[0] - out, size[0] + out
-    nose = [(RIGHT_EYE[0] + inner, y), (LEFT_EYE[0] - inner, y)]
-    ears = [[(RIGHT_EYE[0] - outer, y), (-2, y - 3)], [(LEFT_EYE[0] + outer, y), (SIDE + 2, y - 3)]]
-    kind = random.random()
-    if kind < 0.15:  # rimless
-        rims &= False
-    elif kind < 0.35:  # half a rim, above
-        rims[int(RIGHT_EYE[1] + lift) :] = False
-    return _Pair(lenses, rims | strokes([nose, *ears], max(1, thick_px)))
-
-
-def _frame_colour(random: Random) -> Floats:
-    return one_of(random, _FRAMES) if random.random() < 0.8 else any_colour(random)
-
-
-def _gleam(drawn: Bytes, lenses: Cover, random: Random) -> Bytes:
-    """Spots and streaks of light on the lenses."""
-    spots = np.zeros((SIDE, SIDE), bool)
+def _gleam(drawn: Bytes, lenses: Cover, random: Random) -> tuple[Bytes, Cover]:
+    """Spots and streaks of light on the lenses, and where they are so bright that nothing is seen through them."""
+    spots: Cover = np.zeros((SIDE, SIDE), np.bool_)
     for eye in (RIGHT_EYE, LEFT_EYE):
         axes = (random.uniform(2, 9), random.uniform(1, 4))
         spots |= ellipse(eye + random.normal(0, 7, 2), axes, random.uniform(0, 180))
-    light = any_colour(random) / 2 + 127
-    return blend(drawn, light, soft(spots & lenses, random) * random.uniform(0.2, 0.95))
+    spots &= lenses
+    light, strength = any_colour(random) / 2 + 127, random.uniform(0.2, 0.95)
+    return blend(drawn, light, soft(spots, random) * strength), spots & (strength >= _HIDES_FROM)
+
+
+def _ramp(random: Random, above: float, below: float) -> Floats:
+    """From one share above the eyes to another below them; float32 (112, 112)."""
+    rows = np.arange(SIDE, dtype=np.float32)[:, None]
+    start, length = random.uniform(36, 46), random.uniform(12, 28)
+    return np.asarray(
+        np.broadcast_to(above + (below - above) * np.clip((rows - start) / length, 0, 1), (SIDE, SIDE)), np.float32
+    )
+
+
+def _opaque(crop: Bytes, lenses: Cover, random: Random) -> Bytes:
+    """Lenses that are dark by themselves, perhaps lighter below."""
+    dense = np.clip(_ramp(random, random.uniform(0.82, 1.0), random.uniform(0.72, 1.0)), _HIDES_FROM, 1)
+    return blend(crop, one_of(random, _TINTS), dense * soft(lenses, random))
+
+
+def _coloured(crop: Bytes, lenses: Cover, random: Random) -> Bytes:
+    """Lenses as light as the skin around them or darker, behind which no eye shows."""
+    skin = cv2.GaussianBlur(crop, (0, 0), random.uniform(5, 9)).astype(np.float32)
+    behind = skin + (crop - skin) * random.uniform(0, 1 - _HIDES_FROM)
+    through = one_of(random, _LIGHT_TINTS) / 255 * random.uniform(0.35, 1.1)
+    light = _ramp(random, random.uniform(0.4, 1), random.uniform(0.8, 1.4))[..., None]
+    haze = random.uniform(0, 40) if random.random() < 0.5 else 0
+    return blend(crop, behind * through * light + haze, soft(lenses, random))
+
+
+def _mirrored(crop: Bytes, lenses: Cover, random: Random) -> Bytes:
+    """Lenses that mirror sky and ground, or whatever stands before them."""
+    sky, ground = any_colour(random), any_colour(random) / 2
+    seen = sky + (ground - sky) * _ramp(random, 0, 1)[..., None]
+    if random.random() < 0.6:
+        cells = random.normal(
+            0, random.uniform(15, 60), (*random.integers(4, 22, 2), 1 if random.random() < 0.6 else 3)
+        )
+        things = cv2.resize(cells.astype(np.float32), (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
+        seen = seen + things.reshape(SIDE, SIDE, -1)
+    return blend(crop, np.clip(seen, 0, 255), random.uniform(0.85, 1) * soft(lenses, random))
+
+
+def _streaked(drawn: Bytes, lenses: Cover, random: Random) -> Bytes:
+    """Broad bands of light across both lenses."""
+    rows, columns = np.mgrid[:SIDE, :SIDE]
+    along = columns * np.cos(turn := random.normal(0, 0.5)) + rows * np.sin(turn)
+    bands = np.clip(np.sin(along * random.uniform(0.15, 0.6) + random.uniform(0, 6)) * 2, 0, 1)
+    return blend(drawn, any_colour(random) / 2 + 110, bands * soft(lenses, random) * random.uniform(0.1, 0.45))
 
 
 def dark_glasses(crop: Bytes, random: Random) -> tuple[Bytes, Cover]:
-    """Glasses whose lenses hide the eyes: dark, tinted, lighter below, mirroring, or one shield over both eyes."""
-    pair = _pair(random, int(random.integers(1, 4)))
-    lenses = pair.lenses
-    if random.random() < 0.15:  # a shield
-        height = random.uniform(8, 14)
-        (x, y), (x2, _) = RIGHT_EYE, LEFT_EYE
-        lenses = lenses | filled(
-            [(x - 18, y - height), (x2 + 18, y - height), (x2 + 14, y + height), (x - 14, y + height)]
-        )
-    rows = np.linspace(0, 1, SIDE)[:, None]
-    above, below = random.uniform(0.82, 1.0), random.uniform(0.72, 1.0)
-    dense = np.clip(above + (below - above) * (rows * SIDE - 38) / 26, _HIDES_FROM, 1) * soft(lenses, random)
-    tint: Floats = np.broadcast_to(one_of(random, _TINTS), (SIDE, SIDE, 3)).astype(np.float32)
-    if random.random() < 0.25:  # mirroring: sky above, ground below
-        sky, ground = any_colour(random), any_colour(random) / 2
-        tint = np.asarray(sky + (ground - sky) * np.clip((rows[..., None] * SIDE - 40) / 24, 0, 1), np.float32)
-        tint = np.broadcast_to(tint, (SIDE, SIDE, 3)).astype(np.float32)
-        dense = np.maximum(dense, 0.88 * soft(lenses, random))
-    drawn = blend(crop, tint, dense)
+    """Glasses whose lenses hide the eyes: dark, coloured, lighter below, mirroring, or one shield over both eyes."""
+    pair = pair_of_glasses(random, int(random.integers(1, 5)), _DARK_SIZES)
+    lenses = np.asarray(pair.lenses | visor(random), np.bool_) if random.random() < 0.15 else pair.lenses
+    kind = random.random()
+    look = _opaque if kind < 0.45 else _coloured if kind < 0.75 else _mirrored
+    drawn = look(crop, lenses, random)
     if random.random() < 0.45:
-        drawn = _gleam(drawn, lenses, random)
-    frame = tint[52, 56] if random.random() < 0.5 else _frame_colour(random)
+        drawn, _ = _gleam(drawn, lenses, random)
+    if random.random() < 0.15:
+        drawn = _streaked(drawn, lenses, random)
+    frame = drawn[52, 38].astype(np.float32) * 0.8 if random.random() < 0.35 else frame_colour(random)
     return blend(drawn, frame, soft(pair.frame, random)), lenses
 
 
-def clear_spectacles(crop: Bytes, random: Random) -> Bytes:
-    """Spectacles through which the eyes are seen: rims thin to thick, in any colour, reflections, a light tint."""
-    pair = _pair(random, int(random.choice([1, 1, 1, 2, 2, 3, 4])))
-    drawn = crop
-    if random.random() < 0.4:
+def spectacles(crop: Bytes, random: Random) -> tuple[Bytes, Cover]:
+    """Spectacles through which the eyes are seen: rims thin to thick, in any colour, reflections, a light tint.
+
+    Returns:
+        The crop, and where a rim or a reflection lets nothing through: at times over an eye.
+    """
+    pair = pair_of_glasses(random, int(random.choice([1, 1, 1, 2, 2, 3, 4])), Sizes())
+    drawn, hidden = crop, np.zeros_like(pair.frame)
+    kind = random.random()
+    if kind < 0.25:
         tint = one_of(random, _TINTS) if random.random() < 0.5 else any_colour(random)
         drawn = blend(drawn, tint, soft(pair.lenses, random) * random.uniform(0.03, 0.3))
+    elif kind < 0.5:
+        through = 1 - random.uniform(0.1, 0.7) * (1 - one_of(random, _LIGHT_TINTS) / 255)
+        light = _ramp(random, random.uniform(0.75, 1), random.uniform(0.9, 1))[..., None]
+        drawn = blend(drawn, drawn * through * light, soft(pair.lenses, random))
     if random.random() < 0.5:
-        drawn = _gleam(drawn, pair.lenses, random)
-    return blend(drawn, _frame_colour(random), soft(pair.frame, random) * random.uniform(0.5, 1))
+        drawn, hidden = _gleam(drawn, pair.lenses, random)
+    solid = random.uniform(0.5, 1)
+    drawn = blend(drawn, frame_colour(random), soft(pair.frame, random) * solid)
+    return drawn, np.asarray(hidden | (pair.frame & (solid >= _HIDES_FROM)), np.bool_)
+
+
+def clear_spectacles(crop: Bytes, random: Random) -> Bytes:
+    """`spectacles` as a hard negative."""
+    return spectacles(crop, random)[0]

@@ -18,6 +18,7 @@ from tools.occluders.canvas import (
     ellipse,
     paint,
     skin,
+    skin_of,
 )
 
 
@@ -43,9 +44,8 @@ def hand(crop: Bytes, random: Random) -> tuple[Bytes, Cover]:
 
 
 def _tone(crop: Bytes, random: Random) -> Floats:
-    own = np.median(crop[60:80, 35:75].reshape(-1, 3), axis=0).astype(np.float32)
     return (
-        own * random.uniform(0.8, 1.15) + random.normal(0, 8, 3).astype(np.float32)
+        skin_of(crop) * random.uniform(0.8, 1.15) + random.normal(0, 8, 3).astype(np.float32)
         if random.random() < 0.65
         else skin(random)
     )

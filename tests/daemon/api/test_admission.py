@@ -111,6 +111,39 @@ def test_who_is_sent_away_is_told_when_the_queue_will_be_worked_off() -> None:
     assert refused.retry_after_s == 11
 
 
+def test_who_looks_in_is_sent_away_while_the_queue_is_full_and_not_while_there_is_room() -> None:
+    turnstile = _turnstile(running=1, waiting=1)
+    waits = threading.Thread(target=lambda: turnstile.admit().__enter__())
+    with turnstile.admit():
+        turnstile.look_in()
+        waits.start()
+        while turnstile._waiting == 0:
+            pass
+        with pytest.raises(TryLater, match="queue full"):
+            turnstile.look_in()
+    waits.join()
+    turnstile.look_in()
+
+
+def test_looking_in_takes_no_place() -> None:
+    turnstile = _turnstile(running=1, waiting=0)
+    for _ in range(3):
+        turnstile.look_in()
+    with turnstile.admit():
+        assert str(_refusal(turnstile)) == "queue full"
+
+
+def test_who_would_wait_beyond_the_deadline_is_sent_away_at_once() -> None:
+    times = iter([0.0, 0.0, *[100.0] * 9])
+    turnstile = Turnstile(Admission(1, 5, 10.0), lambda: next(times))
+    with turnstile.admit():
+        pass
+    # 0.1 s was the forecast; one request of 100 s makes it 0.1 + 99.9 / 10 = 10.09 s for one who waits.
+    refused, admitted = _one_waits_one_is_refused(turnstile)
+    assert str(refused) == "deadline would pass in the queue"
+    assert admitted is None
+
+
 def test_who_is_admitted_is_counted_and_how_long_it_waited_is_told() -> None:
     waited: list[float] = []
     times = iter([0.0, 0.25, 1.0])
@@ -131,6 +164,8 @@ def test_after_closing_nobody_is_admitted_and_who_is_in_is_not_touched() -> None
     with turnstile.admit():
         turnstile.close()
         assert str(_refusal(turnstile)) == "stopping"
+        with pytest.raises(TryLater, match="stopping"):
+            turnstile.look_in()
 
 
 def test_bodies_are_let_in_until_there_is_no_room_for_another() -> None:

@@ -249,6 +249,14 @@ def test_a_photo_no_larger_than_the_first_look_gets_no_distant_look() -> None:
 FACE: npt.NDArray[np.float64] = np.array([(-0.4, -0.4), (0.4, -0.4), (0, 0), (-0.3, 0.4), (0.3, 0.4)])
 
 
+@pytest.mark.parametrize(("width", "reduction", "looks"), [(400, 2, 1), (640, 2, 2), (400, 1, 2)])
+def test_a_reduced_photo_is_not_enlarged_to_look_for_a_distant_face(width: int, reduction: int, looks: int) -> None:
+    network = Faceless()
+    with pytest.raises(DetectionFailed):
+        _doubled(network).find(Pixels(np.zeros((width, width, 3), np.uint8), reduction), auto_rotate=False)
+    assert [batch.shape[3] for batch in network.shown] == [320, 640][:looks]
+
+
 def test_a_face_that_no_close_look_sees_stays_as_the_first_look_saw_it() -> None:
     # A photo of 640 x 320 px is seen at half its size. Cell 13 of ten columns: corner at (96, 32), face 64 x 64 around
     # it; in the photo (192, 64) and 128 x 128. One cell is 64 px of the photo.
