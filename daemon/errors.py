@@ -18,7 +18,8 @@
         ├── KeyRefused
         ├── EngineRefused
         ├── CalibrationRefused
-        └── DownloadFailed
+        ├── DownloadFailed
+        └── ReleaseRefused
 
 Codes, messages and HTTP statuses are not here: `daemon.api.responses` has the one table.
 """
@@ -130,3 +131,7 @@ class CalibrationRefused(DeviceError):
 
 class DownloadFailed(DeviceError):
     """A pinned file could not be fetched, or is not the file that was pinned."""
+
+
+class ReleaseRefused(DeviceError):
+    """A release is not signed, not whole, not for this device, or does not prove itself; what served serves on."""

@@ -30,6 +30,7 @@ _COMMANDS = {
     "turns": ("turns", "measure whether turned photos are turned upright"),
     "keys": ("keys", "make, rotate and destroy the keys that open photos"),
     "terminals": ("terminals", "which terminals may ask, and how each proves who it is"),
+    "release": ("release", "packaged releases: build, sign, publish, install, go back"),
     "support-bundle": ("support_bundle", "what support needs to know, and nothing that must not leave the device"),
     "completion": ("completion", "what makes a shell complete fvctl's commands and options"),
     "manual": ("manual", "the manual page of fvctl, made of what --help says"),

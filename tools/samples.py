@@ -28,5 +28,14 @@ def sample_photos(cache: Path) -> dict[str, bytes]:
     Raises:
         DownloadFailed: they are neither in the cache nor to be had.
     """
-    archive = fetch_archive(_REQUIREMENT, _ARCHIVE_SHA256, cache)
+    archive = sample_archive(cache)
     return {name: read_member(archive, f"{_FOLDER}/{name}.jpg", pin) for name, pin in _PHOTOS_SHA256.items()}
+
+
+def sample_archive(cache: Path) -> Path:
+    """The archive that the sample photos come from.
+
+    Raises:
+        DownloadFailed: it is neither in the cache nor to be had.
+    """
+    return fetch_archive(_REQUIREMENT, _ARCHIVE_SHA256, cache)

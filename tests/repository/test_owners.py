@@ -12,7 +12,13 @@ from tests.conftest import REPOSITORY
 OWNERS = {
     "falcon": ("daemon/api/", "daemon/app.py"),
     "gunicorn": ("daemon/gunicorn_conf.py", "daemon/connections.py"),
-    "cryptography": ("daemon/sealed/", "tools/key_making.py", "tools/keys.py", "tools/authority.py"),
+    "cryptography": (
+        "daemon/sealed/",
+        "tools/key_making.py",
+        "tools/keys.py",
+        "tools/authority.py",
+        "tools/releases/role_keys.py",
+    ),
     "joserfc": ("tools/sealing.py", "tools/key_making.py", "tools/support_bundle_seal.py"),
     "pkcs11": ("daemon/sealed/token.py",),
     "pybase64": ("daemon/sealed/",),

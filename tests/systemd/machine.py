@@ -73,11 +73,13 @@ class Machine:
     Args:
         folder: an empty one, for its files.
         layers: folders that together are its disk, the first on top; not changed.
+        install: what is done inside before it is switched on.
     """
 
-    def __init__(self, folder: Path, layers: Sequence[Path]) -> None:
+    def __init__(self, folder: Path, layers: Sequence[Path], install: str | None = None) -> None:
         self._folder = folder / "machine"
         self._layers = layers
+        self._install = installation() if install is None else install
         name = f"machine-{uuid.uuid4()}"  # one name: systemd wants the same path in all of them
         self._groups = [at / name for at in _HIERARCHIES if (at / "cgroup.procs").exists()]
         self._is_changed = False
@@ -87,11 +89,16 @@ class Machine:
         self._folder.mkdir()
         layers, groups = ":".join(map(str, self._layers)), " ".join(map(str, self._groups))
         held = ("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation=private")
-        command = (*held, "sh", "-ec", _BOOT, "sh", str(self._folder), layers, installation(), groups)
+        command = (*held, "sh", "-ec", _BOOT, "sh", str(self._folder), layers, self._install, groups)
         with self.console.open("wb") as console:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=console, stderr=console)
         self._leader = self._wait_for_leader()
         return self
+
+    @property
+    def disk(self) -> Path:
+        """Its root folder, as it is seen from this side."""
+        return Path(f"/proc/{self._leader}/root")
 
     def _wait_for_leader(self) -> int:
         """The process id, on this side, of its first process."""

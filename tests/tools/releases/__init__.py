@@ -1,0 +1,1 @@
+"""Packaged releases: what is made of them, and what is refused."""
