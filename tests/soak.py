@@ -33,11 +33,13 @@ from PIL import ImageEnhance
 
 from daemon.api.health import JWKS_PATH
 from daemon.api.verification import PATH
+from daemon.config import load_config
 from daemon.sealed.legacy import PUBLISHED_IV, PUBLISHED_KEY, LegacyFormat, LegacyKey
 from tests.conftest import STATE, Site
 from tests.end_to_end.contract import FIRST, SECOND, split_answers
 from tests.end_to_end.photos import encoded, opened, plain, scaled
 from tests.running_daemon import FORM, RunningDaemon
+from tools.engines import build_engine
 from tools.samples import sample_photos
 from tools.sealing import jwe_sealer
 
@@ -270,6 +272,9 @@ def main(arguments: Sequence[str]) -> int:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with tempfile.TemporaryDirectory() as folder:
         site = Site(Path(folder), STATE / "test-engines")
+        settings = load_config(site.write()).inference
+        for name in (settings.detection, settings.recognition):
+            build_engine(settings.networks / name, settings, STATE / "cache")
         began_s = time.monotonic()
         with RunningDaemon(site.write(), Path(folder) / "daemon.log") as daemon:
             ready_s = time.monotonic() - began_s

@@ -46,6 +46,7 @@ from tools.checks import (
     port,
     power,
     published_key,
+    release,
     restarts,
     socket,
     swap,
@@ -63,6 +64,7 @@ from tools.once import Once
 CHECKS: tuple[Check, ...] = (
     configuration.CHECK,
     platform.CHECK,
+    release.CHECK,
     packages.CHECK,
     devices.CHECK,
     engines.CHECK,

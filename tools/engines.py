@@ -34,6 +34,7 @@ from tools.preflight import refuse_unfit
 from tools.publication import hashes, last_build_s, locked, publish, workshop, write_durably, write_record
 from tools.recipe import device_model
 from tools.samples import sample_photos
+from tools.warm_runs import warm_ms
 from tools.witness import check_against_witness, golden_input
 
 _ON_CPU = Target(accelerator=Accelerator.CPU, policy=Policy.STRICT, threads=1)
@@ -182,6 +183,7 @@ def _made(making: Path, basis: Basis, proven: _Proven, settings: Inference) -> E
         files=hashes(making),
         built_utc=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         build_s=round(took_s, 1),
+        warm_ms=0.0,  # nothing has run yet
         checks=dict(proven.checks),
     )
     write_record(making, record)
@@ -210,10 +212,10 @@ def _gated(making: Path, record: EngineRecord, proven: _Proven, settings: Infere
     """The record of an engine that the daemon would load, and that sees what full precision sees."""
     accelerator = record.basis.accelerator
     network = open_engine(making, proven.manifest, Target(accelerator, Policy.STRICT, settings.threads))
-    if accelerator is Accelerator.CPU:  # it is the device model itself
-        return record
-    found = check_accuracy(network, proven.full, dict(proven.photos))
-    record = dataclasses.replace(record, checks=record.checks | found)
+    # On the CPU it is the device model itself.
+    cpu = accelerator is Accelerator.CPU
+    found = {} if cpu else check_accuracy(network, proven.full, dict(proven.photos))
+    record = dataclasses.replace(record, warm_ms=round(warm_ms(network), 2), checks=record.checks | found)
     write_record(making, record)
     return record
 

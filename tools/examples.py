@@ -57,6 +57,37 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "fvctl support-bundle --new-key support.jwk",
         "fvctl support-bundle --open bundle.tar.gz.jwe --key support.jwk",
     ),
+    "quantise": ("fvctl quantise lfw --network sface_int8",),
+    "release": ("fvctl release status", "fvctl release install"),
+    "release build": ("fvctl release build --platform x86_64-py311 --out out",),
+    "release deb": (
+        "fvctl release deb --release out/faceverifyd-0.2.0-x86_64-py311 --root-json repository/metadata/1.root.json"
+        " --out out",
+    ),
+    "release keys": ("fvctl release keys new releases.key",),
+    "release keys new": ("fvctl release keys new releases.key",),
+    "release keys root": (
+        "fvctl release keys root repository --threshold 2 --root a.key.pub --root b.key.pub --root c.key.pub"
+        " --targets targets.key.pub --snapshot snapshot.key.pub --timestamp timestamp.key.pub",
+    ),
+    "release keys delegate": (
+        "fvctl release keys delegate repository --releases releases.key.pub --sign targets=targets.key",
+    ),
+    "release publish": (
+        "fvctl release publish repository out/faceverifyd-0.2.0-x86_64-py311.tar --rollout 10"
+        " --sign releases=releases.key --sign snapshot=snapshot.key --sign timestamp=timestamp.key",
+    ),
+    "release rollout": (
+        "fvctl release rollout repository faceverifyd-0.2.0-x86_64-py311.tar 100 --sign releases=releases.key"
+        " --sign snapshot=snapshot.key --sign timestamp=timestamp.key",
+    ),
+    "release sign": ("fvctl release sign repository root a.key",),
+    "release status": ("fvctl release status", "fvctl release status --json"),
+    "release check": ("fvctl release check", "fvctl release check --source /media/stick"),
+    "release install": ("fvctl release install", "fvctl release install 0.3.0 --source /media/stick"),
+    "release rollback": ("fvctl release rollback",),
+    "release resume": ("fvctl release resume",),
+    "release history": ("fvctl release history",),
     "completion": ("fvctl completion bash",),
     "completion bash": ("fvctl completion bash > /etc/bash_completion.d/fvctl",),
     "completion zsh": ("fvctl completion zsh > /usr/share/zsh/site-functions/_fvctl",),

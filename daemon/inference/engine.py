@@ -44,6 +44,7 @@ class EngineRecord:
         files: SHA-256 of every file but this one, by its path in the folder.
         built_utc: when.
         build_s: how long the accelerator's builder took, for the next one's forecast.
+        warm_ms: how long its golden vectors took then, warm, for doctor to compare.
         checks: least agreement found in each check.
     """
 
@@ -56,6 +57,7 @@ class EngineRecord:
     files: dict[str, Sha256]
     built_utc: str
     build_s: float
+    warm_ms: float
     checks: dict[str, float]
 
 

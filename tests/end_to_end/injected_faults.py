@@ -6,6 +6,7 @@ more.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -13,7 +14,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -32,6 +33,8 @@ from tools.key_changes import adding
 from tools.key_making import make_key, published_key
 from tools.key_store import Operation
 from tools.keys import authority_key, key_store
+from tools.releases.state import Operation as Doing
+from tools.releases.state import State, Step
 
 Mend = Callable[[Box, str], None]
 
@@ -324,12 +327,33 @@ _EVERYTHING = _OF_KEYS | {
 }
 
 
+def _once_fast(content: bytes) -> bytes:
+    """An engine that was a thousand times as fast when it was built."""
+    record = yaml.safe_load(content)
+    return yaml.safe_dump(record | {"warm_ms": record["warm_ms"] / 1000}).encode()
+
+
+_RELEASE_STATE = "var/lib/faceverifyd-release/state.json"
+
+
+def _interrupted(box: Box) -> None:
+    """The power failed while a release was tried."""
+    doing = Doing("install", "0.3.0", "0.2.0", "/media/stick", Step.GATE, "2026-11-25T12:00:00+00:00", "")
+    box.tree(_RELEASE_STATE, json.dumps(asdict(State("0.2.0", None, "0", doing.begun_utc, (), doing))))
+
+
+def _gone_back(box: Box, _remedy: str) -> None:
+    """`fvctl release resume` works on whole devices: here nothing is left of it."""
+    (box.root / _RELEASE_STATE).unlink()
+
+
 def _faults() -> list[Fault]:
     store = _spoiling(lambda box: box.store, _flipped)
     kek = _spoiling(_credential, lambda content: bytes(len(content)))
     registry = _spoiling(lambda box: box.registry, lambda content: b"terminals: [" + content)
     log = _spoiling(_log, lambda _content: b"")
     clock = _spoiling(_engine("sface", "engine.yaml"), _built_in_the_future)
+    slow = _spoiling(_engine("sface", "engine.yaml"), _once_fast)
     _, kek_back = _restore(_credential)
     return [
         Fault("calibration swapped", "calibration", _spoiling(_calibration, _of_another_network)[0],
@@ -373,6 +397,8 @@ def _faults() -> list[Fault]:
         Fault("less power than there is", "power", *_told("var/lib/nvpmodel/status", "pmode:0001 fmode:quiet\n"),
               says="nvpmodel -m 0"),
         Fault("power supply too weak", "power", *_told("sys/class/hwmon/hwmon3/oc1_event_cnt", "7\n")),
+        Fault("networks become slow", "latency", *slow, says="fvctl engines build"),
+        Fault("release interrupted", "release", _interrupted, _gone_back, says="fvctl release resume"),
         Fault("JetPack of another release", "platform", _jetpack, _another_release),
         Fault("unknown configuration key", "configuration", _unknown_key, _line_corrected, also=_EVERYTHING),
     ]  # fmt: skip

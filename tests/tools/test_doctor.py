@@ -69,7 +69,7 @@ def test_where_the_configuration_is_broken_every_question_still_has_an_answer(
     _unknown_key(own)
     code, answers = _doctor(own.write(), capsys)
     assert code == 1
-    of_the_machine = {"platform", "packages", "swap", "core_dumps", "temperature", "power", "hardening"}
+    of_the_machine = {"platform", "packages", "swap", "core_dumps", "temperature", "power", "hardening", "release"}
     of_systemd = {"unit", "restarts", "log_errors"}
     told = {name: row["status"] for name, row in answers.items() if name not in of_the_machine | of_systemd}
     assert set(told.values()) == {"needs_doing"}

@@ -2,13 +2,14 @@
 
     configuration    does the configuration say one thing, and all of it?
     platform         is this a machine that the release is for?
+    release          does the release serve that has proven itself, and is no change of it unfinished?
     packages         are the installed packages those that are locked, and whole?
     devices          may the daemon use the accelerator's device nodes?
     engines          are the engines what was built for this device, and do they compute what they should?
     accelerator      are the engines for the accelerator that is configured?
     onnxruntime_wheel  can the installed onnxruntime use this device's GPU at all?
     calibration      do scores come from a calibration of these very networks?
-    latency          how long do the networks take?
+    latency          are the networks as fast as when they were built?
     kek              is the key-encryption key the one that the key store is sealed with?
     key_store        can the key store be opened, and is it as it was written?
     key_log          does the log of key changes hold together?
