@@ -19,7 +19,7 @@ Sealed = Callable[[bytes, bytes], dict[str, str]]
 Expected = tuple[int, bytes]
 
 _THREADS = 32
-_ROUNDS = 10
+_ROUNDS = 6
 _ATTEMPTS = 10
 
 
