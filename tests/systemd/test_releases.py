@@ -30,7 +30,7 @@ from tools.sealing import jwe_sealer
 
 A, B = "1.0.0", "2.0.0"
 PROOF = Proof(ready_s=60.0, watched_s=2.0, comparison_ms=1500.0, commands=(("selftest",),))
-_CROPS = "        crops, refused = self._crops(request, watch)"
+_PORTRAITS = "        portraits, refused = self._portraits(request, watch)"
 STICK = "/media/stick"
 
 
@@ -176,7 +176,7 @@ _AFTER_A_WHILE = """        import threading
 """
 
 BROKEN: dict[str, Callable[[Path], dict[str, bytes]]] = {
-    "slow": lambda _: _changed("daemon/pipeline.py", _CROPS, f"        __import__('time').sleep(2)\n{_CROPS}"),
+    "slow": lambda _: _changed("daemon/pipeline.py", _PORTRAITS, f"        __import__('time').sleep(2)\n{_PORTRAITS}"),
     "crash": lambda _: {"daemon/wsgi.py": b"raise SystemExit(1)\n"},
     "falls over": lambda _: _changed("daemon/wsgi.py", _FALLS, _AFTER_A_WHILE + _FALLS),
     "bad engine": _other_golden,
@@ -187,6 +187,11 @@ BROKEN: dict[str, Callable[[Path], dict[str, bytes]]] = {
 
 SHORT = ("failing selftest",)
 """Those that are tried each time; the others with --all-releases."""
+
+
+@pytest.mark.parametrize("what", sorted(BROKEN.keys() - {"bad engine"}))
+def test_what_breaks_a_release_is_found_in_this_one(what: str) -> None:
+    assert BROKEN[what](REPOSITORY)
 
 
 @pytest.mark.parametrize("what", BROKEN)
