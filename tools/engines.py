@@ -156,7 +156,7 @@ def _build_for(accelerator: Accelerator, proven: _Proven, settings: Inference) -
         with workshop(settings.engines) as making:
             record = _made(making, basis, proven, settings)
             try:
-                record = _gated(making, record, proven, settings)
+                record = _gated(making, record, proven)
             except EngineRefused as refusal:
                 if not higher:
                     raise
@@ -208,10 +208,11 @@ def _compiled(making: Path, basis: Basis, proven: _Proven, settings: Inference) 
     return took_s
 
 
-def _gated(making: Path, record: EngineRecord, proven: _Proven, settings: Inference) -> EngineRecord:
+def _gated(making: Path, record: EngineRecord, proven: _Proven) -> EngineRecord:
     """The record of an engine that the daemon would load, and that sees what full precision sees."""
     accelerator = record.basis.accelerator
-    network = open_engine(making, proven.manifest, Target(accelerator, Policy.STRICT, settings.threads))
+    # As the daemon loads it: on a CPU, one core for each run.
+    network = open_engine(making, proven.manifest, Target(accelerator, Policy.STRICT, threads=1))
     # On the CPU it is the device model itself.
     cpu = accelerator is Accelerator.CPU
     found = {} if cpu else check_accuracy(network, proven.full, dict(proven.photos))
