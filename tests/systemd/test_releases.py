@@ -26,12 +26,14 @@ from tests.systemd.machine import Machine, Terminals
 from tools.asking import sealed_form
 from tools.releases.bootstrap import build_bootstrap
 from tools.releases.manifest import Proof
+from tools.releases.state import FORWARD, Step
 from tools.sealing import jwe_sealer
 
 A, B = "1.0.0", "2.0.0"
 PROOF = Proof(ready_s=60.0, watched_s=2.0, comparison_ms=1500.0, commands=(("selftest",),))
 _PORTRAITS = "        portraits, refused = self._portraits(request, watch)"
 STICK = "/media/stick"
+_STATE = "/var/lib/faceverifyd-release/state.json"
 
 
 class _Quiet(SimpleHTTPRequestHandler):
@@ -147,6 +149,10 @@ def test_an_update_under_load_loses_no_request_and_gives_no_wrong_answer(
     installed.publish(B, {})
     with Terminals(partial(_unhurried, installed.machine, form)) as terminals:
         assert installed.fvctl("install")["serves"] == B
+    _all_well(terminals)
+
+
+def _all_well(terminals: Terminals) -> None:
     assert terminals.failures == []
     assert set(terminals.statuses) <= {200, 503}
     scores = {answer.json["verification_score"] for answer in terminals.answers if answer.status == 200}
@@ -218,8 +224,9 @@ def test_a_technician_goes_back_and_updates_from_a_stick(
     assert installed.fvctl("rollback")["serves"] == A
     assert installed.machine.verify(form).status == 200
     installed.copy_to_stick()
-    assert installed.fvctl("install", B, "--source", STICK)["serves"] == B
-    assert installed.machine.verify(form).status == 200
+    with Terminals(partial(_unhurried, installed.machine, form)) as terminals:
+        assert installed.fvctl("install", B, "--source", STICK)["serves"] == B
+    _all_well(terminals)
 
 
 def test_killed_while_it_installs_a_device_serves_and_a_repeat_finishes(
@@ -230,17 +237,35 @@ def test_killed_while_it_installs_a_device_serves_and_a_repeat_finishes(
         pytest.skip("takes half a minute a kill: --all-releases")
     draw = random.Random(8)  # noqa: S311 - the same moments each time
     for _ in range(moments):
-        _kill_once(installed, form, draw.uniform(0.5, 40))
+        _kill_when(installed, form, f"sleep {draw.uniform(0.5, 40):.2f}")
 
 
-def _kill_once(installed: Device, form: dict[str, str], moment_s: float) -> None:
-    """Go from one release to the other, kill that after so many seconds, look, and go on."""
+@pytest.mark.parametrize("step", FORWARD, ids=lambda step: step.value)
+def test_killed_at_any_step_a_device_serves_and_a_repeat_finishes(
+    installed: Device, form: dict[str, str], step: Step, request: pytest.FixtureRequest
+) -> None:
+    if not request.config.getoption("--all-releases"):
+        pytest.skip("takes a minute a step: --all-releases")
+    installed.copy_to_stick()
+    seen = f'grep -q \'"step": "{step.value}"\' {_STATE}'
+    interrupted = _kill_when(installed, form, f"until {seen} || ! kill -0 $!; do :; done")
+    assert interrupted or step is Step.KEEP  # which is over in a moment
+
+
+def _kill_when(installed: Device, form: dict[str, str], until: str) -> bool:
+    """Go from one release to the other, kill all of it once a command has ended, look, and go on.
+
+    Returns:
+        Whether there was something left to go on with.
+    """
     before = installed.serves
     (wanted,) = {A, B} - {before}
-    script = f"timeout -s KILL {moment_s} setsid fvctl release install {wanted} --source {STICK}; true"
-    installed.machine.run("sh", "-c", script)
+    script = f"setsid fvctl release install {wanted} --source {STICK} & {until}; kill -KILL -- -$!; wait"
+    installed.machine.run("sh", "-c", script, check=False)
+    interrupted = installed.status()["operation"] is not None
     assert installed.serves in (A, B)
     assert installed.machine.verify(form).status == 200
     installed.machine.run("fvctl", "release", "install", wanted, "--source", STICK)
     assert installed.serves == wanted
     assert installed.machine.verify(form).status == 200
+    return interrupted
