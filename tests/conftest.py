@@ -16,7 +16,7 @@ from daemon.config import Config, Pkcs11, load_config
 from daemon.sealed.legacy import PUBLISHED_IV, PUBLISHED_KEY, LegacyFormat, LegacyKey
 from tests.running_daemon import RunningDaemon
 from tests.softhsm import PROGRAM, is_installed, software_token
-from tools.demonstration import ensure_keys
+from tools.demonstration import ensure_keys, recognition_for
 from tools.engines import build_engine
 from tools.samples import sample_photos
 
@@ -45,6 +45,12 @@ def need(program: str, found: bool) -> None:
     if not found:
         assert not os.environ.get("CI"), f"{program} must be installed in CI"
         pytest.skip(f"{program} is not installed")
+
+
+def need_8_bit_products() -> None:
+    """Skip with the reason where the processor would overflow in 8 bits: `tools/quickstart` takes another network."""
+    if recognition_for(Path("/proc/cpuinfo").read_text("ascii", "replace")) != "sface_int8":
+        pytest.skip("this processor has no products of 8 bits that are summed in 32")
 
 
 class Site:

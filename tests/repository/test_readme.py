@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -13,10 +12,9 @@ from daemon.api.intake import FIRST_PHOTO, SECOND_PHOTO
 from daemon.config import load_config
 from daemon.records import Step
 from daemon.sealed.legacy import LegacyFormat
-from tests.conftest import REPOSITORY, STATE, Site
+from tests.conftest import REPOSITORY, STATE, Site, need_8_bit_products
 from tests.running_daemon import RunningDaemon
 from tools.cli import parser
-from tools.demonstration import recognition_for
 from tools.engines import build_engine
 
 README = (REPOSITORY / "README.md").read_text("utf-8")
@@ -30,8 +28,7 @@ def test_the_session_shows_both_pairs() -> None:
 @pytest.fixture(scope="module")
 def shown(site: Site) -> Iterator[RunningDaemon]:
     """A daemon with the networks that `tools/quickstart` takes where the README's session was recorded."""
-    if recognition_for(Path("/proc/cpuinfo").read_text("ascii", "replace")) != "sface_int8":
-        pytest.skip("this processor has no products of 8 bits: quickstart takes another network")
+    need_8_bit_products()
     path = site.write("shown.yaml", inference={"recognition": "sface_int8", "engines": str(site.folder / "shown")})
     settings = load_config(path).inference
     for name in (settings.detection, settings.recognition):

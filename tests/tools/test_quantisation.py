@@ -11,10 +11,16 @@ from onnx import TensorProto, helper, numpy_helper
 
 from daemon.errors import EngineRefused
 from daemon.records import Floats
+from tests.conftest import need_8_bit_products
 from tools.quantisation import quantisable, quantise
 
 DRAW = np.random.default_rng(1)
 CHANNELS, OUTPUTS = 64, 32
+
+
+@pytest.fixture(autouse=True)
+def _on_a_processor_for_it() -> None:
+    need_8_bit_products()
 
 
 def _network(channels: int = CHANNELS, slope_max: float = 0.9) -> onnx.ModelProto:

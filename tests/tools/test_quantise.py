@@ -10,7 +10,7 @@ import pytest
 
 from daemon.config import load_config
 from daemon.manifest import load_manifest
-from tests.conftest import REPOSITORY, STATE, Site
+from tests.conftest import REPOSITORY, STATE, Site, need_8_bit_products
 from tools.cli import main
 from tools.engines import build_engine
 from tools.quantise import activation_ranges
@@ -44,6 +44,7 @@ def test_photos_are_measured_and_the_ranges_printed(
 
 
 def test_the_quantised_network_passes_its_gate(site: Site, tmp_path: Path) -> None:
+    need_8_bit_products()
     settings = load_config(site.write("quantised.yaml", inference={"engines": str(tmp_path)})).inference
     record = build_engine(FOLDER, settings, STATE / "cache")
     assert load_manifest(FOLDER).cosine_min <= record.checks["embedding_cosine"] < 0.9999
