@@ -260,7 +260,7 @@ def _kill_when(installed: Device, form: dict[str, str], until: str) -> bool:
     """
     before = installed.serves
     (wanted,) = {A, B} - {before}
-    script = f"setsid fvctl release install {wanted} --source {STICK} & {until}; kill -KILL -- -$!; wait"
+    script = f"setsid fvctl release install {wanted} --source {STICK} & {until}; kill -s KILL -- -$!; wait"
     installed.machine.run("sh", "-c", script, check=False)
     interrupted = installed.status()["operation"] is not None
     assert installed.serves in (A, B)
