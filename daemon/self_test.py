@@ -6,7 +6,6 @@ of a request do. A photo and its mirror image show one person; the two photos sh
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ from daemon.errors import EngineRefused, RequestError
 from daemon.face.alignment import align
 from daemon.face.detection import FaceDetector
 from daemon.face.recognition import Recogniser
+from daemon.inference.golden import golden_batch
 from daemon.inference.network import OnnxNetwork
 from daemon.records import Pixels
 from daemon.score.calibration import Calibration
@@ -81,8 +81,7 @@ def known_photos(detection: OnnxNetwork) -> KnownPhotos:
     """
     if detection.golden is None:
         raise EngineRefused(f"network {detection.manifest.name} has no golden vectors", _REMEDY)
-    with np.load(io.BytesIO(detection.golden), allow_pickle=False) as golden:
-        batch = golden["input"]
+    batch = golden_batch(detection.golden)
     ready = detection.manifest.preprocessing
     seen = np.clip(np.rint(batch / ready.scale + ready.offset), 0, 255).astype(np.uint8).transpose(0, 2, 3, 1)
     rgb = seen[..., ::-1] if ready.colour_order == "BGR" else seen

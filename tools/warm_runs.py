@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import time
 from collections.abc import Callable
 
-import numpy as np
-
 from daemon.config import Accelerator
+from daemon.inference.golden import golden_batch
 from daemon.inference.network import OnnxNetwork
 from daemon.records import Floats
 
@@ -23,8 +21,7 @@ def warm_ms(network: OnnxNetwork) -> float:
         network: a loaded engine, which has proven itself on them.
     """
     assert network.golden is not None
-    with np.load(io.BytesIO(network.golden), allow_pickle=False) as golden:
-        batch = golden["input"]
+    batch = golden_batch(network.golden)
     # A network has one thread on a CPU: its processor time does not grow by what else is done meanwhile.
     clock = time.thread_time if network.accelerator is Accelerator.CPU else time.perf_counter
     return min(_run_ms(network, batch, clock) for _ in range(_RUNS))

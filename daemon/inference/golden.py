@@ -28,6 +28,16 @@ class Runs(Protocol):
         """Every output of the network for one batch."""
 
 
+def golden_batch(golden: bytes) -> Floats:
+    """The input of golden vectors: float32, shape and range as the network's manifest says.
+
+    Args:
+        golden: .npz with `input`.
+    """
+    with np.load(io.BytesIO(golden), allow_pickle=False) as vectors:
+        return np.asarray(vectors["input"], np.float32)
+
+
 def check_golden(network: Runs, golden: bytes) -> float:
     """Least cosine between what the network computes now and what it must compute.
 

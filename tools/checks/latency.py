@@ -16,7 +16,7 @@ def _look(device: Device) -> Finding:
     engines, networks = device.load().inference.engines, device.networks()
     loaded = (networks.detection, networks.recognition)
     now = {network.manifest.name: warm_ms(network) for network in loaded}
-    built = {name: read_record((engines / name).resolve()).warm_ms for name in now}
+    built = {name: read_record(engines / name).warm_ms for name in now}
     told = ", ".join(f"{name} {ms:.1f} ms, {built[name]:.1f} ms when it was built" for name, ms in now.items())
     evidence = {name: {"now_ms": round(ms, 1), "built_ms": round(built[name], 1)} for name, ms in now.items()}
     if any(ms > _SLOWER_MAX * built[name] for name, ms in now.items()):
