@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -79,20 +80,28 @@ def decode_heads(outputs: Mapping[str, Floats], width_px: int, confidence_min: f
     Returns:
         One record per photo of the batch.
     """
-    batch = len(outputs[f"cls_{STRIDES[0]}"])
-    return [_decode(outputs, photo, width_px, confidence_min) for photo in range(batch)]
+    face, there, box, points = (
+        np.concatenate([outputs[f"{head}_{stride}"] for stride in STRIDES], axis=1)
+        for head in ("cls", "obj", "bbox", "kps")
+    )
+    confidences = np.sqrt(face.clip(0, 1) * there.clip(0, 1))[..., 0]
+    photos, cells = np.nonzero(confidences >= confidence_min)
+    places, strides = (each[cells] for each in _cells(confidences.shape[1], width_px))
+    box, points = box[photos, cells], points[photos, cells].reshape(-1, 5, 2)
+    size = np.exp(box[:, 2:]) * strides
+    boxes = np.concatenate([(places + box[:, :2]) * strides - size / 2, size], axis=1)
+    found = (boxes, (places[:, None] + points) * strides[:, None], confidences[photos, cells])
+    return [Candidates(*(each[photos == photo] for each in found)) for photo in range(len(confidences))]
 
 
-def _decode(outputs: Mapping[str, Floats], photo: int, width_px: int, confidence_min: float) -> Candidates:
-    boxes, landmarks, confidences = [], [], []
-    for stride in STRIDES:
-        face, there = (outputs[f"{head}_{stride}"][photo, :, 0].clip(0, 1) for head in ("cls", "obj"))
-        confidence = np.sqrt(face * there)
-        cells = np.flatnonzero(confidence >= confidence_min)
-        places = np.stack([cells % (width_px // stride), cells // (width_px // stride)], axis=1).astype(np.float32)
-        box, points = (outputs[f"{head}_{stride}"][photo, cells] for head in ("bbox", "kps"))
-        size = np.exp(box[:, 2:]) * stride
-        boxes.append(np.concatenate([(places + box[:, :2]) * stride - size / 2, size], axis=1))
-        landmarks.append((places[:, None] + points.reshape(-1, 5, 2)) * stride)
-        confidences.append(confidence[cells])
-    return Candidates(*(np.concatenate(parts).astype(np.float32) for parts in (boxes, landmarks, confidences)))
+@lru_cache(maxsize=16)
+def _cells(count: int, width_px: int) -> tuple[Floats, Floats]:
+    """The cells of all heads: column and row, float32 (count, 2), and pixels per cell, float32 (count, 1)."""
+    # Each stride has a quarter of the cells of the one before, as sides are multiples of the coarsest.
+    per_head = [count * 16 // 21 // 4**head for head in range(len(STRIDES))]
+    places = [
+        np.stack(divmod(np.arange(cells), width_px // stride)[::-1], axis=1)
+        for cells, stride in zip(per_head, STRIDES, strict=True)
+    ]
+    strides = np.repeat(np.array(STRIDES, np.float32), per_head)
+    return np.concatenate(places).astype(np.float32), strides[:, None]

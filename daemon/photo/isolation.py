@@ -51,7 +51,9 @@ class Largest:
 
 
 class DecoderProcesses:
-    """Decodes each photo in another process; any number at the same time. The processes end with this object.
+    """Decodes each photo in another process; called by any number of threads. The processes end with this object.
+
+    As many photos are decoded at once as there are cores: more would take memory, and time from those that began.
 
     Attributes:
         lost: how many processes ended over a photo.
@@ -64,6 +66,7 @@ class DecoderProcesses:
     def __init__(self, bounds: Bounds, largest: Largest) -> None:
         self._bounds = bounds
         self._largest = largest
+        self._turn = threading.Semaphore(len(os.sched_getaffinity(0)))
         self._starting = threading.Lock()
         self._idle: list[_Helper] = []
         self._template = _Template(bounds)
@@ -77,6 +80,10 @@ class DecoderProcesses:
             InvalidPhotoSize: as there.
             DeviceError: no process can be started.
         """
+        with self._turn:
+            return self._decode(photo, order)
+
+    def _decode(self, photo: memoryview, order: Order) -> Decoded:
         for _ in range(_STARTS_MAX):
             helper, began = self._helper(), time.monotonic()
             try:

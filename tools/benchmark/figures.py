@@ -5,6 +5,7 @@ Owns no clock and measures nothing. Times are seconds of one monotonic clock.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -176,6 +177,26 @@ def arrivals_s(rate: float, seconds: float, draw: np.random.Generator) -> Double
     """
     # Given their number, arrivals are spread evenly. Source: Ross, "Introduction to Probability Models", theorem 5.2.
     return np.sort(draw.uniform(0, seconds, draw.poisson(rate * seconds)))
+
+
+def queued_ms(due_s: Sequence[float], work_s: float) -> Doubles:
+    """Latencies where nothing but the queue takes time: work of one length each, in the order in which it came.
+
+    Who has so much work for each request cannot answer them all earlier, however it is scheduled or spread over cores.
+    Source: D. V. Lindley, "The theory of queues with a single server", 1952.
+
+    Args:
+        due_s: when requests came, seconds, increasing.
+        work_s: seconds of the whole device for each.
+
+    Returns:
+        Milliseconds, float64 (n,).
+    """
+    free_s, latencies_ms = -math.inf, []
+    for came_s in due_s:
+        free_s = max(came_s, free_s) + work_s
+        latencies_ms.append((free_s - came_s) * 1000)
+    return np.array(latencies_ms, np.float64)
 
 
 def part_medians_ms(rounds: Sequence[Round]) -> dict[str, float]:

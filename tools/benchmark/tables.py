@@ -23,6 +23,7 @@ from tools.benchmark.figures import (
     part_medians_ms,
     percentile,
     pooled_ms,
+    queued_ms,
     ratio,
 )
 from tools.benchmark.ours import ENGINE_PART
@@ -161,11 +162,14 @@ def _only(found: Round, pair: int) -> Round:
 
 def _loads(measured: Measured) -> list[Row]:
     below, above = measured.opened[BELOW], measured.opened[ABOVE]
-    p99 = percentile(below.latencies_ms, 0.99) / median_ms(measured.rounds[HTTP_ONE])
+    saturated, median = mean_rate(measured.rounds[HTTP_MANY]), median_ms(measured.rounds[HTTP_ONE])
+    queued = percentile(queued_ms(sorted(one.due_s for one in below.done), 1 / saturated), 0.99) / median
+    p99 = percentile(below.latencies_ms, 0.99) / median
     failed = len(below.done) - len(below.answered)
-    kept_up = above.throughput / mean_rate(measured.rounds[HTTP_MANY])
+    kept_up = above.throughput / saturated
     return [
         _figure(f"p99 at {BELOW:.0%} of saturation / one client's median", p99, Promise(True, 3)),
+        _figure("the least that it could be: the same arrivals, work of the saturated rate, no other wait", queued),
         _figure(f"not answered at {BELOW:.0%} of saturation", failed, Promise(True, 0)),
         _figure(f"verifications per second at {ABOVE:.0%} / saturated", kept_up),
     ]
