@@ -54,13 +54,17 @@ mount -t overlay overlay -o "lowerdir=$2,upperdir=$1/upper,workdir=$1/work" "$1/
 mount -t proc proc "$1/root/proc"
 SYSTEMD_OFFLINE=1 chroot "$1/root" sh -ec "$3"
 umount "$1/root/proc"
-exec systemd-nspawn -q -D "$1/root" --register=no --keep-unit --private-network --console=pipe \\
-    --capability=CAP_BPF --system-call-filter=bpf -b systemd.unified_cgroup_hierarchy=1
+until setpriv --pdeathsig KILL systemd-nspawn -q -D "$1/root" --register=no --keep-unit --private-network \\
+    --console=pipe --capability=CAP_BPF --system-call-filter=bpf -b systemd.unified_cgroup_hierarchy=1
+do
+    [ $? -eq 133 ] || exit 1
+done
 """
 """The machine: $1 an empty folder, $2 the layers of its disk, $3 how it is installed, $4 control groups of its own: two
 machines in one would end each other's services.
 
-BPF is what IPAddressDeny= is made of.
+BPF is what IPAddressDeny= is made of. With 133 systemd-nspawn asks to be started again. Source: systemd,
+`src/nspawn/nspawn.c`, EXIT_FORCE_RESTART.
 """
 
 
@@ -100,17 +104,22 @@ class Machine:
         """Its root folder, as it is seen from this side."""
         return Path(f"/proc/{self._leader}/root")
 
-    def _wait_for_leader(self) -> int:
-        """The process id, on this side, of its first process."""
-        me = Path(f"/proc/{self._process.pid}")
+    def _wait_for_leader(self, former: int = 0) -> int:
+        """The process id, on this side, of its first process, which is not the one before."""
         until = time.monotonic() + 60
         while time.monotonic() < until and self._process.poll() is None:
-            if (me / "comm").read_text() == "systemd-nspawn\n":
-                for child in (me / "task" / me.name / "children").read_text().split():
-                    if Path(f"/proc/{child}/comm").read_text() == "systemd\n":
-                        return int(child)
+            for nspawn in _children(self._process.pid, "systemd-nspawn"):
+                for leader in _children(nspawn, "systemd"):
+                    if leader != former:
+                        return leader
             time.sleep(0.05)
         raise RuntimeError(f"the machine does not boot:\n{self.console.read_text()}")
+
+    def cut_power(self) -> None:
+        """Everything inside ends at once, and it boots again. What the kernel had not written is not lost."""
+        former = self._leader
+        self.run("systemctl", "reboot", "--force", "--force", check=False)
+        self._leader = self._wait_for_leader(former)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -244,6 +253,14 @@ class Machine:
             return ask(connection, "POST", PATH, urlencode(form).encode(), {"Content-Type": FORM} | (headers or {}))
         finally:
             connection.close()
+
+
+def _children(process: int, name: str) -> list[int]:
+    """The children of a process that have a name; none of a process that has ended."""
+    with suppress(OSError):
+        children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+        return [int(child) for child in children if Path(f"/proc/{child}/comm").read_text() == f"{name}\n"]
+    return []
 
 
 def _is_removed(group: Path) -> bool:

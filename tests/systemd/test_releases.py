@@ -9,7 +9,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -22,11 +22,11 @@ from tests.conftest import REPOSITORY, need
 from tests.releases import Published, build, skip_elsewhere, variant
 from tests.running_daemon import Answer
 from tests.systemd.debian import debian_root
-from tests.systemd.machine import Machine, Terminals
+from tests.systemd.machine import Machine, Terminals, soon
 from tools.asking import sealed_form
 from tools.releases.bootstrap import build_bootstrap
 from tools.releases.manifest import Proof
-from tools.releases.state import FORWARD, Step
+from tools.releases.state import BACKWARD, FORWARD, Step
 from tools.sealing import jwe_sealer
 
 A, B = "1.0.0", "2.0.0"
@@ -194,6 +194,9 @@ BROKEN: dict[str, Callable[[Path], dict[str, bytes]]] = {
 SHORT = ("failing selftest",)
 """Those that are tried each time; the others with --all-releases."""
 
+POWER_FAILS_AT = (Step.ENVIRONMENT, Step.SWITCH, Step.GATE)
+"""Before the switch, in it, and after it."""
+
 
 @pytest.mark.parametrize("what", sorted(BROKEN.keys() - {"bad engine"}))
 def test_what_breaks_a_release_is_found_in_this_one(what: str) -> None:
@@ -247,9 +250,46 @@ def test_killed_at_any_step_a_device_serves_and_a_repeat_finishes(
     if not request.config.getoption("--all-releases"):
         pytest.skip("takes a minute a step: --all-releases")
     installed.copy_to_stick()
-    seen = f'grep -q \'"step": "{step.value}"\' {_STATE}'
-    interrupted = _kill_when(installed, form, f"until {seen} || ! kill -0 $!; do :; done")
+    interrupted = _kill_when(installed, form, _comes_to(step))
     assert interrupted or step is Step.KEEP  # which is over in a moment
+
+
+@pytest.mark.parametrize("step", BACKWARD, ids=lambda step: step.value)
+def test_killed_on_its_way_back_a_device_serves_the_one_before(
+    installed: Device, form: dict[str, str], step: Step, request: pytest.FixtureRequest
+) -> None:
+    if not request.config.getoption("--all-releases"):
+        pytest.skip("takes a minute a step: --all-releases")
+    before, version = installed.serves, f"3.1.{BACKWARD.index(step)}"
+    installed.publish(version, BROKEN["crash"](installed.release), replace(PROOF, ready_s=10.0))
+    installed.copy_to_stick()
+    _install_until(installed, version, _comes_to(step))
+    installed.machine.run("fvctl", "release", "resume", check=False)  # 2: it went back
+    assert installed.serves == before
+    assert installed.status()["operation"] is None
+    assert version in str(installed.status()["failed"])
+    assert installed.machine.verify(form).status == 200
+
+
+@pytest.mark.parametrize("step", POWER_FAILS_AT, ids=lambda step: step.value)
+def test_where_the_power_fails_the_next_boot_goes_on(
+    installed: Device, form: dict[str, str], step: Step, request: pytest.FixtureRequest
+) -> None:
+    if not request.config.getoption("--all-releases"):
+        pytest.skip("takes a minute a step: --all-releases")
+    wanted = f"2.1.{POWER_FAILS_AT.index(step)}"
+    installed.publish(wanted, {})
+    installed.copy_to_stick()
+    command = ("fvctl", "release", "install", wanted, "--source", STICK)
+    install = threading.Thread(target=partial(installed.machine.run, *command, check=False))
+    install.start()
+    state = installed.machine.disk / _STATE.lstrip("/")
+    assert soon(lambda: f'"step": "{step.value}"' in state.read_text())
+    installed.machine.cut_power()
+    install.join()
+    assert soon(lambda: installed.status()["operation"] is None, within_s=120)
+    assert installed.serves == wanted
+    assert installed.machine.verify(form).status == 200
 
 
 def _kill_when(installed: Device, form: dict[str, str], until: str) -> bool:
@@ -260,8 +300,7 @@ def _kill_when(installed: Device, form: dict[str, str], until: str) -> bool:
     """
     before = installed.serves
     (wanted,) = {A, B} - {before}
-    script = f"setsid fvctl release install {wanted} --source {STICK} & {until}; kill -s KILL -- -$!; wait"
-    installed.machine.run("sh", "-c", script, check=False)
+    _install_until(installed, wanted, until)
     interrupted = installed.status()["operation"] is not None
     assert installed.serves in (A, B)
     assert installed.machine.verify(form).status == 200
@@ -269,3 +308,15 @@ def _kill_when(installed: Device, form: dict[str, str], until: str) -> bool:
     assert installed.serves == wanted
     assert installed.machine.verify(form).status == 200
     return interrupted
+
+
+def _install_until(installed: Device, wanted: str, until: str) -> None:
+    """Install a release, and kill all of it once a command has ended."""
+    script = f"setsid fvctl release install {wanted} --source {STICK} & {until}; kill -s KILL -- -$!; wait"
+    installed.machine.run("sh", "-c", script, check=False)
+
+
+def _comes_to(step: Step) -> str:
+    """A command that ends where the installation beside it comes to a step, or has ended."""
+    seen = f'grep -q \'"step": "{step.value}"\' {_STATE}'
+    return f"until {seen} || ! kill -0 $!; do :; done"
