@@ -27,12 +27,16 @@ from daemon.photo.process import MESSAGE_BYTES_MAX, READY, REFUSALS, STAYS, Boun
 _STARTS_MAX = 3
 """Templates tried for one photo: one may have been ended from outside, three in a row are a fault of the device."""
 
+_KEPT_BYTES = 8 << 20
+"""Of the memory for pixels, from one photo to the next: 2.8 megapixels. To get it anew from the system, page by page,
+takes a third as long as to decode the photo."""
+
 _CODE = Path(__file__).resolve().parents[2]
 _ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",  # a process with threads must not fork; numpy would start some
     "PYTHONDONTWRITEBYTECODE": "1",
-    "MALLOC_MMAP_THRESHOLD_": str(8 << 20),  # what a large photo took is given back, what a small one took stays warm
-    "MALLOC_TRIM_THRESHOLD_": str(16 << 20),
+    "MALLOC_MMAP_THRESHOLD_": str(20 << 20),  # what a large photo took is given back, what a small one took stays warm
+    "MALLOC_TRIM_THRESHOLD_": str(24 << 20),
 }
 """All of it: nothing that the daemon was given is for these processes. Source of the last two: glibc, `mallopt(3)`."""
 
@@ -210,13 +214,20 @@ class _Helper:
         """
         self._resize(*self._sizes)  # what is never written to takes no memory
         self._photo[: len(photo)] = np.frombuffer(photo, np.uint8)
+        written = 0
         try:
             answer = self._answer(dataclasses.replace(order, photo_bytes=len(photo)))
             width, height, reduction = map(int, answer.split())
-            return Decoded(self._pixels[: width * height * 3].copy().reshape(height, width, 3), reduction)
+            written = width * height * 3
+            return Decoded(self._pixels[:written].copy().reshape(height, width, 3), reduction)
         finally:
-            self._photo[: len(photo)] = 0
-            self._resize(0, 0)  # gives all of it back; what is mapped beyond the end must not be touched now
+            self._wipe(len(photo), min(written, _KEPT_BYTES))
+
+    def _wipe(self, *written: int) -> None:
+        """Keep so many bytes of both memories, overwritten, and give the rest back: it must not be touched now."""
+        for memory, size in zip((self._photo, self._pixels), written, strict=True):
+            memory[:size] = 0
+        self._resize(*written)
 
     def _resize(self, *sizes: int) -> None:
         for descriptor, size in zip(self.memory, sizes, strict=True):

@@ -181,13 +181,32 @@ def test_processes_end_when_the_worker_is_killed() -> None:
         assert all(_gone(process) for process in processes)
 
 
-def test_what_was_shared_is_given_back(decoders: DecoderProcesses) -> None:
-    decoders.decode(memoryview(photo_file("PNG", Image.new("RGB", (500, 500), "red"))), ORDER)
-    shared = []
+def _shared() -> list[bytes]:
+    """What the memory holds that is shared with helpers."""
+    contents = []
     for path in Path("/proc/self/fd").iterdir():
         with suppress(FileNotFoundError):  # the descriptor that lists the folder
-            shared += [path.stat().st_size] if "memfd:" in str(path.readlink()) else []
-    assert set(shared) == {0}
+            contents += [path.read_bytes()] if "memfd:" in str(path.readlink()) else []
+    return contents
+
+
+def test_what_was_shared_is_overwritten(decoders: DecoderProcesses) -> None:
+    photo = photo_file("PNG", Image.new("RGB", (500, 500), "red"))
+    decoders.decode(memoryview(photo), ORDER)
+    assert set(map(len, _shared())) == {len(photo), 500 * 500 * 3}
+    assert not any(map(any, _shared()))
+
+
+def test_what_a_large_photo_took_is_given_back(decoders: DecoderProcesses) -> None:
+    decoders.decode(memoryview(photo_file("PNG", Image.new("RGB", (3000, 3000), "red"))), ORDER)
+    assert max(map(len, _shared())) == 8 << 20
+    assert not any(map(any, _shared()))
+
+
+def test_what_a_refused_photo_left_is_given_back(decoders: DecoderProcesses) -> None:
+    with pytest.raises(InvalidPhotoType):
+        decoders.decode(memoryview(GOOD[: len(GOOD) // 2]), ORDER)
+    assert not any(map(any, _shared()))
 
 
 def test_processes_take_photos_while_the_daemon_is_told_to_stop(decoders: DecoderProcesses) -> None:
