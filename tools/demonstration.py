@@ -59,6 +59,7 @@ def write_site(state: Path, port: int) -> Path:
     document["server"]["bind"] = [f"127.0.0.1:{port}"]
     document["environment"] = "development"
     document["keys"] |= {"store": str(state / "keys"), "kek": "file", "file": str(state / "keys" / "kek")}
+    document["admission"]["running"] = len(os.sched_getaffinity(0))
     document["sealed"] |= {"legacy": True, "allow_published_key": True}
     networks, engines = str(_REPOSITORY / "trt_engines"), str(state / "engines")
     document["inference"] |= {"accelerator": "cpu", "networks": networks, "engines": engines}
