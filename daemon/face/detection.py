@@ -157,14 +157,13 @@ class FaceDetector:
         side_px, scales = self._settings.close_look_px, self._settings.close_look_scales
         centre, side = face.box[:2] + face.box[2:] / 2, float(face.box[2:].max())
         frames = [square(centre, side * scale, side_px) for scale in scales]
-        shown = [warp(rgb, frame, side_px) for frame in frames]
-        batch = np.stack(shown)
-        straight, mirrored = (self._look(as_batch(rgb, self._preprocessing)) for rgb in (batch, batch[:, :, ::-1]))
+        shown = np.stack([warp(rgb, frame, side_px) for frame in frames])
+        looks = self._look(as_batch(np.concatenate([shown, shown[:, :, ::-1]]), self._preprocessing))
         seen: list[Doubles] = []
-        for frame, one, other in zip(frames, straight, mirrored, strict=True):
-            back = inverse(frame)
-            seen += [apply(back, points) for points in one.central(side_px)]
-            seen += [apply(back, _unmirrored(points, side_px)) for points in other.central(side_px)]
+        for place, frame in enumerate(frames):
+            straight, mirrored = looks[place], looks[len(frames) + place]
+            points = [*straight.central(side_px), *(_unmirrored(face, side_px) for face in mirrored.central(side_px))]
+            seen += [apply(inverse(frame), each) for each in points]
         if not seen:
             return face
         return Face(face.box, np.mean(seen, axis=0).astype(np.float32), face.confidence)

@@ -68,7 +68,7 @@ def test_the_model_hash_is_sha256_of_model_and_use(yunet: Manifest) -> None:
     # calibration in the field is bound to it.
     used = (
         '[{"colour_order":"BGR","offset":0.0,"scale":1.0},{"about_as_large":0.83,"close_look_px":320,'
-        '"close_look_scales":[1.4,1.6],"confidence_min":0.6,"distant_look_px":1280,"first_look_px":320,'
+        '"close_look_scales":[1.5],"confidence_min":0.6,"distant_look_px":1280,"first_look_px":320,'
         '"overlap_max":0.3,"upright_confidence_min":0.92}]'
     )
     assert model_hash(b"model", yunet) == hashlib.sha256(b"model\n" + used.encode()).hexdigest()

@@ -107,5 +107,12 @@ def test_a_face_a_quarter_off_the_middle_is_not_the_one_looked_at() -> None:
     assert _central([(190, 110, 100, 100)], [1.0]) == []
 
 
+def test_cells_that_see_one_face_are_heard_together_by_confidence() -> None:
+    # Of the union of both, the second shares 0.82 with the first, and the third, which is smaller, 0.25.
+    boxes = [(110.0, 110.0, 100.0, 100.0), (120.0, 110.0, 100.0, 100.0), (135.0, 135.0, 50.0, 50.0)]
+    (landmarks,) = _candidates(boxes, [0.9, 0.6, 0.8]).central(320)
+    assert landmarks[0, 0] == pytest.approx((0.9 * 0 + 0.6 * 1) / 1.5)
+
+
 def test_a_close_look_at_nothing_sees_nothing() -> None:
     assert _central([], []) == []

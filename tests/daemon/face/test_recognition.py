@@ -49,6 +49,19 @@ def test_a_face_s_portrait_does_not_depend_on_its_neighbours(stages: Stages, cro
         assert list(one.visible.values()) == pytest.approx(list(other.visible.values()), abs=1e-5)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_large_photo_decoded_smaller_has_the_same_embedding(
+    stages: Stages, samples: dict[str, bytes], name: str
+) -> None:
+    small = cv2.imdecode(np.frombuffer(samples[name], np.uint8), cv2.IMREAD_COLOR)
+    _, large = cv2.imencode(".jpg", cv2.resize(small, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC))
+    full, half = (stages.decoder.decode(memoryview(large.tobytes()), False, most) for most in (1, 2))
+    assert (full.reduction, half.reduction) == (1, 2)
+    crops = [align(pixels, stages.detector.detect(pixels, auto_rotate=False)) for pixels in (full, half)]
+    one, other = stages.recogniser.embed(crops)
+    assert one.embedding @ other.embedding >= 0.99
+
+
 def test_portraits_come_in_the_order_of_the_faces() -> None:
     recogniser = Recogniser(Fixed([(3, 4), (0, 2)], [(0.1, 0.2, 0.3, 0.4), (0.5, 0.6, 0.7, 0.8)]), PLAIN)
     first, second = recogniser.embed([_grey(), _grey()])
