@@ -53,7 +53,7 @@ def test_a_face_s_portrait_does_not_depend_on_its_neighbours(stages: Stages, cro
 def test_a_large_photo_decoded_smaller_has_the_same_embedding(
     stages: Stages, samples: dict[str, bytes], name: str
 ) -> None:
-    small = cv2.imdecode(np.frombuffer(samples[name], np.uint8), cv2.IMREAD_COLOR)
+    small = np.asarray(cv2.imdecode(np.frombuffer(samples[name], np.uint8), cv2.IMREAD_COLOR))
     _, large = cv2.imencode(".jpg", cv2.resize(small, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC))
     full, half = (stages.decoder.decode(memoryview(large.tobytes()), False, most) for most in (1, 2))
     assert (full.reduction, half.reduction) == (1, 2)
