@@ -219,11 +219,17 @@ def test_a_broken_release_from_a_stick_goes_back_by_itself(
     assert version in str(installed.status()["failed"])
 
 
-def test_a_technician_goes_back_and_updates_from_a_stick(
-    installed: Device, form: dict[str, str], request: pytest.FixtureRequest
-) -> None:
-    if not request.config.getoption("--all-releases"):
-        pytest.skip("takes a minute: --all-releases")
+@pytest.fixture
+def moments(request: pytest.FixtureRequest) -> int:
+    """How many random ones are asked for."""
+    asked = request.config.getoption("--all-releases")
+    if not asked:
+        pytest.skip("takes minutes: --all-releases")
+    return int(asked)
+
+
+@pytest.mark.usefixtures("moments")
+def test_a_technician_goes_back_and_updates_from_a_stick(installed: Device, form: dict[str, str]) -> None:
     assert installed.fvctl("rollback")["serves"] == A
     assert installed.machine.verify(form).status == 200
     installed.copy_to_stick()
@@ -233,33 +239,28 @@ def test_a_technician_goes_back_and_updates_from_a_stick(
 
 
 def test_killed_while_it_installs_a_device_serves_and_a_repeat_finishes(
-    installed: Device, form: dict[str, str], request: pytest.FixtureRequest
+    installed: Device, form: dict[str, str], moments: int
 ) -> None:
-    moments = request.config.getoption("--all-releases")
-    if not moments:
-        pytest.skip("takes half a minute a kill: --all-releases")
     draw = random.Random(8)  # noqa: S311 - the same moments each time
     for _ in range(moments):
         _kill_when(installed, form, f"sleep {draw.uniform(0.5, 40):.2f}")
 
 
 @pytest.mark.parametrize("step", FORWARD, ids=lambda step: step.value)
+@pytest.mark.usefixtures("moments")
 def test_killed_at_any_step_a_device_serves_and_a_repeat_finishes(
-    installed: Device, form: dict[str, str], step: Step, request: pytest.FixtureRequest
+    installed: Device, form: dict[str, str], step: Step
 ) -> None:
-    if not request.config.getoption("--all-releases"):
-        pytest.skip("takes a minute a step: --all-releases")
     installed.copy_to_stick()
     interrupted = _kill_when(installed, form, _comes_to(step))
     assert interrupted or step is Step.KEEP  # which is over in a moment
 
 
 @pytest.mark.parametrize("step", BACKWARD, ids=lambda step: step.value)
+@pytest.mark.usefixtures("moments")
 def test_killed_on_its_way_back_a_device_serves_the_one_before(
-    installed: Device, form: dict[str, str], step: Step, request: pytest.FixtureRequest
+    installed: Device, form: dict[str, str], step: Step
 ) -> None:
-    if not request.config.getoption("--all-releases"):
-        pytest.skip("takes a minute a step: --all-releases")
     before, version = installed.serves, f"3.1.{BACKWARD.index(step)}"
     installed.publish(version, BROKEN["crash"](installed.release), replace(PROOF, ready_s=10.0))
     installed.copy_to_stick()
@@ -272,11 +273,8 @@ def test_killed_on_its_way_back_a_device_serves_the_one_before(
 
 
 @pytest.mark.parametrize("step", POWER_FAILS_AT, ids=lambda step: step.value)
-def test_where_the_power_fails_the_next_boot_goes_on(
-    installed: Device, form: dict[str, str], step: Step, request: pytest.FixtureRequest
-) -> None:
-    if not request.config.getoption("--all-releases"):
-        pytest.skip("takes a minute a step: --all-releases")
+@pytest.mark.usefixtures("moments")
+def test_where_the_power_fails_the_next_boot_goes_on(installed: Device, form: dict[str, str], step: Step) -> None:
     wanted = f"2.1.{POWER_FAILS_AT.index(step)}"
     installed.publish(wanted, {})
     installed.copy_to_stick()
