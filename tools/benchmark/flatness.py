@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import median
 from typing import NamedTuple
 
 from daemon.errors import EngineRefused
@@ -72,11 +73,14 @@ def watch_memory(site: BenchSite, pairs: Sequence[Pair], asked: Long) -> list[Sa
 def growth(samples: Sequence[Sample]) -> tuple[Sample, Sample, float]:
     """The first sample that is warm, the last one, and by which share memory grew between them.
 
-    Fewer requests than twice WARM count from the first tenth on.
+    Memory goes up and down by 30 MB, as what was freed is given back every 10 seconds: compared are the medians of the
+    first quarter of the warm samples and of the last. Fewer requests than ten times WARM are warm after a tenth.
     """
-    warm = min(WARM, samples[-1].requests // 10)
-    first = next(sample for sample in samples[1:] if sample.requests >= warm)
-    return first, samples[-1], samples[-1].mb / first.mb - 1
+    least = min(WARM, samples[-1].requests // 10)
+    warm = [sample for sample in samples[1:] if sample.requests >= least]
+    quarter = max(1, len(warm) // 4)
+    before, after = (median(sample.mb for sample in part) for part in (warm[:quarter], warm[-quarter:]))
+    return warm[0], warm[-1], after / before - 1
 
 
 def memory_tables(samples: Sequence[Sample]) -> list[Table]:

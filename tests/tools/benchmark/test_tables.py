@@ -74,3 +74,10 @@ def test_growth_counts_from_the_two_thousandth_request() -> None:
     assert (first.requests, last.requests) == (2100, 20_000)
     assert grown == pytest.approx(0.005)
     assert flatness.memory_tables(samples)[1].rows[0]["most MB"] == 500
+
+
+def test_one_sample_after_memory_was_given_back_is_no_growth() -> None:
+    saw = [380.0, 350.0, 378.0, 381.0, 379.0, 380.0, 382.0, 377.0, 383.0, 350.0, 380.0, 384.0]
+    samples = [flatness.Sample(2000 * place, Memory(mb, 1.0)) for place, mb in enumerate([200.0, *saw])]
+    # By hand: the medians of 380, 350, 378 and of 350, 380, 384.
+    assert flatness.growth(samples)[2] == pytest.approx(380 / 378 - 1)
