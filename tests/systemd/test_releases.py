@@ -286,7 +286,7 @@ def test_where_the_power_fails_the_next_boot_goes_on(installed: Device, form: di
     installed.machine.cut_power()
     install.join()
     assert soon(lambda: installed.status()["operation"] is None, within_s=120)
-    assert installed.serves == wanted
+    assert installed.serves == wanted, installed.machine.run("fvctl", "release", "history")
     assert installed.machine.verify(form).status == 200
 
 

@@ -128,7 +128,8 @@ class Installer:
         """Carry out every step that is left; why it went back, or nothing.
 
         Raises:
-            ReleaseRefused: the way back failed too; a repeat tries again.
+            ReleaseRefused: the way back failed too, a repeat tries again; or the machine is shutting down, the next
+                boot goes on.
         """
         reason = ""
         while (operation := self._ledger.state.operation) is not None:
@@ -139,6 +140,8 @@ class Installer:
             except (DeviceError, OSError) as error:
                 if operation.step in BACKWARD:
                     raise
+                if self._device.units is not None and self._device.units.machine_stops():
+                    raise ReleaseRefused("the machine is shutting down", "Nothing: its next boot goes on.") from error
                 reason = f"{operation.step.value}: {error.args[0] if isinstance(error, DeviceError) else error}"
                 self._turn_back(operation, reason)
                 continue
@@ -257,13 +260,8 @@ class Installer:
             self._device.units.restart(self._manifest(operation.origin).proof.ready_s)
 
     def _clear(self, operation: Operation) -> None:
-        self._ledger.tell(
-            "went_back",
-            version=operation.version,
-            serves=operation.origin,
-            reason=operation.reason,
-            took_s=self._took_s,
-        )
+        why, took_s = operation.reason, self._took_s
+        self._ledger.tell("went_back", version=operation.version, serves=operation.origin, reason=why, took_s=took_s)
         self._ledger.change(operation=None)
 
     def _remove_unused(self) -> None:

@@ -37,6 +37,9 @@ class Units(Protocol):
     def restarts(self) -> int:
         """How often it was started again by itself, since it was started."""
 
+    def machine_stops(self) -> bool:
+        """Whether the machine is shutting down: what fails then is no fault of a release."""
+
 
 class Systemd:
     """The device's own service manager."""
@@ -69,6 +72,12 @@ class Systemd:
     def restarts(self) -> int:
         """See `Units`."""
         return int(self._shown("NRestarts") or 0)
+
+    def machine_stops(self) -> bool:
+        """See `Units`; a manager that cannot be asked any more has ended already."""
+        command = ["systemctl", "is-system-running"]
+        said = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+        return said in ("stopping", "offline", "unknown", "")
 
     def _shown(self, name: str) -> str:
         command = ["systemctl", "show", "--value", "--property", name, SERVICE]

@@ -32,6 +32,9 @@ class Service:
     def restarts(self) -> int:
         return self._restarts.pop(0) if len(self._restarts) > 1 else self._restarts[0]
 
+    def machine_stops(self) -> bool:
+        return False
+
 
 def _fails(command: object) -> None:
     raise ReleaseRefused(f"{command} fails", "Send it to support.")
