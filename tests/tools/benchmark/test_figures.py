@@ -17,6 +17,7 @@ from tools.benchmark.figures import (
     median_ms,
     part_medians_ms,
     percentile,
+    queued_ms,
     ratio,
 )
 
@@ -118,3 +119,14 @@ def test_arrivals_are_a_poisson_process() -> None:
 def test_parts_are_medians_in_the_order_in_which_they_come() -> None:
     done = [Done(0, 0, 0, 1, parts_ms={"open": value, "decode": 10 * value}) for value in (1.0, 9.0, 2.0)]
     assert list(part_medians_ms([Round(0, done[:2]), Round(0, done[2:])]).items()) == [("open", 2), ("decode", 20)]
+
+
+def test_a_queue_of_equal_work_by_hand() -> None:
+    # The second waits 0.9 s for the first; the third comes when nobody is there.
+    np.testing.assert_allclose(queued_ms([0.0, 0.1, 5.0], 1.0), [1000, 1900, 1000])
+
+
+def test_the_mean_wait_of_random_arrivals_is_pollaczek_s_and_khinchine_s() -> None:
+    load = 0.7
+    waits_ms = queued_ms(arrivals_s(load, 200_000.0, _draw()).tolist(), 1.0) - 1000
+    assert waits_ms.mean() == pytest.approx(1000 * load / (2 * (1 - load)), rel=0.05)
