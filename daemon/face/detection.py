@@ -161,9 +161,9 @@ class FaceDetector:
         looks = self._look(as_batch(np.concatenate([shown, shown[:, :, ::-1]]), self._preprocessing))
         seen: list[Doubles] = []
         for place, frame in enumerate(frames):
-            straight, mirrored = looks[place], looks[len(frames) + place]
+            back, straight, mirrored = inverse(frame), looks[place], looks[len(frames) + place]
             points = [*straight.central(side_px), *(_unmirrored(face, side_px) for face in mirrored.central(side_px))]
-            seen += [apply(inverse(frame), each) for each in points]
+            seen += [apply(back, each) for each in points]
         if not seen:
             return face
         return Face(face.box, np.mean(seen, axis=0).astype(np.float32), face.confidence)
