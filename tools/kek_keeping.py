@@ -26,25 +26,28 @@ _SECONDS = 60
 
 
 class KekKeeper(Protocol):
-    """One place where a KEK is kept.
-
-    Attributes:
-        at_once: whether a daemon that runs sees the next KEK without being started again.
-    """
-
-    at_once: bool
+    """One place where a KEK is kept."""
 
     def keks(self) -> tuple[Kek, ...]:
         """The KEK in use and, during a rotation, the next one; KeyRefused where there is none."""
 
-    def has(self, suffix: str) -> bool:
-        """Whether there is a KEK under the name with this suffix."""
+    def has_one(self) -> bool:
+        """Whether there is a KEK."""
 
-    def make(self, suffix: str) -> None:
-        """Make one under the name with this suffix."""
+    def has_next(self) -> bool:
+        """Whether there is one beside it: a rotation did not come to its end."""
 
-    def promote(self) -> None:
-        """The next KEK takes the place of the one in use."""
+    def make(self) -> None:
+        """Make the first one."""
+
+    def next(self, in_use: Kek) -> Kek | None:
+        """The KEK that a rotation goes to; made where there is none yet.
+
+        None where the daemon must be started again before it can see it.
+        """
+
+    def keep_only(self, kek: Kek) -> None:
+        """The KEK that a rotation went to takes the place of all others."""
 
 
 def kek_keeper(
@@ -61,9 +64,7 @@ def kek_keeper(
 
 
 class TokenKeeper:
-    """Inside a PKCS#11 token."""
-
-    at_once = True
+    """Inside a PKCS#11 token: all its KEKs have one label, and none is ever changed."""
 
     def __init__(self, settings: Keys, pkcs11: Pkcs11) -> None:
         self._settings = settings
@@ -73,47 +74,66 @@ class TokenKeeper:
         """See KekKeeper."""
         return load_keks(self._settings, {})
 
-    def has(self, suffix: str) -> bool:
+    def has_one(self) -> bool:
         """See KekKeeper."""
-        return token.has(self._pkcs11, self._pkcs11.key + suffix)
+        return token.count(self._pkcs11) > 0
 
-    def make(self, suffix: str) -> None:
+    def has_next(self) -> bool:
         """See KekKeeper."""
-        token.generate(self._pkcs11, self._pkcs11.key + suffix)
+        return token.count(self._pkcs11) > 1
 
-    def promote(self) -> None:
+    def make(self) -> None:
         """See KekKeeper."""
-        token.promote(self._pkcs11, self._pkcs11.key + NEXT, self._pkcs11.key)
+        token.generate(self._pkcs11)
+
+    def next(self, in_use: Kek) -> Kek:
+        """See KekKeeper; always a new one: another may be what is left of one whose making was interrupted."""
+        self.keep_only(in_use)
+        return token.generate(self._pkcs11)
+
+    def keep_only(self, kek: Kek) -> None:
+        """See KekKeeper."""
+        assert isinstance(kek, token.TokenKek)  # of `keks` or `next`
+        token.keep_only(self._pkcs11, kek)
 
 
 class FileKeeper:
-    """In a plain file, for development."""
-
-    at_once = True
+    """In a plain file, for development; the next one has a name of its own."""
 
     def __init__(self, settings: Keys, path: Path) -> None:
         self._settings = settings
         self._path = path
-
-    def _named(self, suffix: str) -> Path:
-        return self._path.with_name(self._path.name + suffix)
+        self._next_path = path.with_name(path.name + NEXT)
 
     def keks(self) -> tuple[Kek, ...]:
         """See KekKeeper."""
         return keks_of_files(self._settings, {})
 
-    def has(self, suffix: str) -> bool:
+    def has_one(self) -> bool:
         """See KekKeeper."""
-        return self._named(suffix).exists()
+        return self._path.exists()
 
-    def make(self, suffix: str) -> None:
+    def has_next(self) -> bool:
+        """See KekKeeper."""
+        return self._next_path.exists()
+
+    def make(self) -> None:
         """See KekKeeper."""
         make_folder(self._path.parent)
-        write_whole(self._named(suffix), secrets.token_bytes(KEK_BYTES), 0o600)
+        self._write(self._path)
 
-    def promote(self) -> None:
+    def next(self, in_use: Kek) -> Kek:
         """See KekKeeper."""
-        self._named(NEXT).replace(self._path)
+        if not self.has_next():
+            self._write(self._next_path)
+        return self.keks()[-1]
+
+    def keep_only(self, kek: Kek) -> None:
+        """See KekKeeper."""
+        self._next_path.replace(self._path)
+
+    def _write(self, path: Path) -> None:
+        write_whole(path, secrets.token_bytes(KEK_BYTES), 0o600)
 
 
 class CredentialKeeper:
@@ -121,8 +141,6 @@ class CredentialKeeper:
 
     systemd hands credentials over when it starts the daemon: it sees a next KEK after a restart only.
     """
-
-    at_once = False
 
     def __init__(self, settings: Keys, environment: Mapping[str, str], stores: tuple[Path, Path]) -> None:
         self._settings = settings
@@ -137,13 +155,36 @@ class CredentialKeeper:
         """See KekKeeper; what systemd handed over where it did, else as root from where systemd takes it."""
         if CREDENTIALS in self._environment:
             return keks_of_files(self._settings, self._environment)
-        found = tuple(AesKek(self._content(suffix)) for suffix in ("", NEXT) if self.has(suffix))
+        found = tuple(AesKek(self._content(suffix)) for suffix in ("", NEXT) if self._has(suffix))
         if not found:
             raise KeyRefused(f"the key-encryption key is missing: {self._path('')}", "Run: fvctl keys init")
         return found
 
-    def has(self, suffix: str) -> bool:
+    def has_one(self) -> bool:
         """See KekKeeper."""
+        return self._has("")
+
+    def has_next(self) -> bool:
+        """See KekKeeper."""
+        return self._has(NEXT)
+
+    def make(self) -> None:
+        """See KekKeeper."""
+        self._store("", secrets.token_bytes(KEK_BYTES))
+
+    def next(self, in_use: Kek) -> Kek | None:
+        """See KekKeeper."""
+        if self.has_next():
+            return self.keks()[-1]
+        self._store(NEXT, secrets.token_bytes(KEK_BYTES))
+        return None
+
+    def keep_only(self, kek: Kek) -> None:
+        """See KekKeeper; a credential's name is part of its encryption, so it is encrypted anew."""
+        self._store("", self._content(NEXT))
+        self._path(NEXT).unlink()
+
+    def _has(self, suffix: str) -> bool:
         path = self._path(suffix)
         try:
             path.stat()
@@ -152,15 +193,6 @@ class CredentialKeeper:
         except OSError as error:
             raise KeyRefused(f"{path} cannot be looked at: {error.strerror}", "Run fvctl as root.") from None
         return True
-
-    def make(self, suffix: str) -> None:
-        """See KekKeeper."""
-        self._store(suffix, secrets.token_bytes(KEK_BYTES))
-
-    def promote(self) -> None:
-        """See KekKeeper; a credential's name is part of its encryption, so it is encrypted anew."""
-        self._store("", self._content(NEXT))
-        self._path(NEXT).unlink()
 
     def _store(self, suffix: str, content: bytes) -> None:
         path = self._path(suffix)

@@ -17,7 +17,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from daemon.config import Config, load_config
 from daemon.errors import KeyRefused, SealedPhotoRefused
 from daemon.sealed.jwe import JweFormat
-from daemon.sealed.kek import NEXT
 from daemon.sealed.keyring import KeyRing
 from daemon.sealed.keys import OPENING_STATES, KeyKind, KeyState, OpeningKey, jwk_set, public_jwk
 from daemon.sealed.keystore import KeyRecord, OpenedStore
@@ -63,12 +62,12 @@ def _init(args: argparse.Namespace, config: Config) -> int:
     store, keeper = key_store(config)
     enrolment, first = make_key(KeyKind.ENROLMENT), make_key(KeyKind.X25519)
     with store.locked():
-        if not keeper.has(""):
+        if not keeper.has_one():
             if store.exists:
                 raise KeyRefused(
                     "there is a key store, and its key-encryption key is missing", "Restore it from a backup."
                 )
-            keeper.make("")
+            keeper.make()
         kek = keeper.keks()[0]
         store.create(tuple(new_record(kek, key, KeyState.ACTIVE) for key in (enrolment, first)), kek)
     shown = {"store": str(store.folder), "enrolment": enrolment.kid, "key": first.kid}
@@ -147,16 +146,13 @@ def _move(args: argparse.Namespace, config: Config) -> int:
 def _rotate_kek(args: argparse.Namespace, config: Config) -> int:
     store, keeper = key_store(config)
     with store.locked():  # to the end: another rotation could make a next key over the one that is just used
-        store.opened()  # a store that does not open is not made worse
-        if not keeper.has(NEXT):
-            keeper.make(NEXT)
-            if not keeper.at_once:
-                then = "restart the daemon, then run this again"
-                show({"made": "the next key-encryption key", "next": then}, args.json)
-                return NEEDS_DOING
-        next_kek = keeper.keks()[-1]
+        next_kek = keeper.next(store.opened().kek)
+        if next_kek is None:
+            then = "restart the daemon, then run this again"
+            show({"made": "the next key-encryption key", "next": then}, args.json)
+            return NEEDS_DOING
         store.change(Operation("rotate-kek"), resealing(next_kek), next_kek)
-        keeper.promote()
+        keeper.keep_only(next_kek)
         sealed = len(store.opened().file.keys)
     show({"rotated": True, "keys": sealed}, args.json)
     return OK

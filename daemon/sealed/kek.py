@@ -88,7 +88,7 @@ class AesKek:
 
 
 def load_keks(settings: Keys, environment: Mapping[str, str]) -> tuple[Kek, ...]:
-    """The KEK in use and, during a rotation, the next one.
+    """The KEK in use and, during a rotation, the next one; which is which the store tells by opening.
 
     Args:
         settings: where they are.
@@ -99,7 +99,7 @@ def load_keks(settings: Keys, environment: Mapping[str, str]) -> tuple[Kek, ...]
     """
     if settings.kek is KekSource.PKCS11:
         assert settings.pkcs11 is not None  # the configuration's own check
-        return token_keks(settings.pkcs11, (settings.pkcs11.key, settings.pkcs11.key + NEXT))
+        return token_keks(settings.pkcs11)
     return keks_of_files(settings, environment)
 
 

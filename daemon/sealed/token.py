@@ -6,8 +6,9 @@ The key never leaves the token: the token itself seals and opens. Source: PKCS #
 from __future__ import annotations
 
 import os
+import secrets
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,6 +25,9 @@ _TAG_BITS = 128
 
 _KEK_BITS = 256
 
+_ID_BYTES = 16
+"""Enough that no two random ids are the same."""
+
 _ONE_AT_A_TIME = threading.Lock()
 """A login is the whole process's: a second one is refused, and the first to end logs all others out.
 
@@ -32,11 +36,11 @@ Source: PKCS #11 3.0, section 5.6.8 (C_Login, C_Logout).
 
 
 class TokenKek:
-    """A KEK in a token, by its label; one short session an operation."""
+    """A KEK in a token, by label and id; one short session an operation."""
 
-    def __init__(self, settings: Pkcs11, label: str) -> None:
+    def __init__(self, settings: Pkcs11, key_id: bytes) -> None:
+        self.key_id = key_id
         self._settings = settings
-        self._label = label
 
     def seal(self, plain: bytes, associated: bytes) -> bytes:
         """See `daemon.sealed.kek.Kek`.
@@ -46,7 +50,7 @@ class TokenKek:
         """
         nonce = os.urandom(_NONCE_BYTES)
         with session(self._settings) as opened:
-            key = _key(opened, self._label)
+            key = self._key(opened)
             return nonce + bytes(
                 key.encrypt(plain, mechanism=Mechanism.AES_GCM, mechanism_param=_how(nonce, associated))
             )
@@ -59,13 +63,16 @@ class TokenKek:
         """
         nonce, rest = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
         with session(self._settings) as opened:
-            key = _key(opened, self._label)
+            key = self._key(opened)
             try:
                 return bytearray(
                     key.decrypt(rest, mechanism=Mechanism.AES_GCM, mechanism_param=_how(nonce, associated))
                 )
             except pkcs11.PKCS11Error:  # tokens differ in what they call a wrong tag
                 return None
+
+    def _key(self, opened: Any) -> Any:  # noqa: ANN401 - python-pkcs11's session and key
+        return opened.get_key(object_class=ObjectClass.SECRET_KEY, label=self._settings.key, id=self.key_id)
 
 
 def _how(nonce: bytes, associated: bytes) -> GCMParams:
@@ -100,57 +107,61 @@ def _pin(settings: Pkcs11) -> str:
         ) from None
 
 
-def _key(opened: Any, label: str) -> Any:  # noqa: ANN401 - python-pkcs11's session and key
-    return opened.get_key(object_class=ObjectClass.SECRET_KEY, label=label)
-
-
-def token_keks(settings: Pkcs11, labels: Iterable[str]) -> tuple[TokenKek, ...]:
-    """Those of the labelled keys that the token has.
+def token_keks(settings: Pkcs11) -> tuple[TokenKek, ...]:
+    """The keys of the label that the token has, in no order; during a rotation there are two.
 
     Raises:
         KeyRefused: it has none, or does not answer.
     """
     with session(settings) as opened:
-        there = tuple(TokenKek(settings, label) for label in labels if _has(opened, label))
+        there = tuple(TokenKek(settings, _id(key)) for key in _keys(opened, settings))
     if not there:
         raise KeyRefused(f"the token {settings.token} has no key {settings.key}", "Run: fvctl keys init")
     return there
 
 
-def has(settings: Pkcs11, label: str) -> bool:
-    """Whether the token has a KEK of this label.
+def count(settings: Pkcs11) -> int:
+    """How many keys of the label the token has.
 
     Raises:
         KeyRefused: it does not answer.
     """
     with session(settings) as opened:
-        return _has(opened, label)
+        return len(_keys(opened, settings))
 
 
-def _has(opened: Any, label: str) -> bool:  # noqa: ANN401 - python-pkcs11's session
-    return any(True for _ in opened.get_objects({Attribute.CLASS: ObjectClass.SECRET_KEY, Attribute.LABEL: label}))
-
-
-def generate(settings: Pkcs11, label: str) -> None:
-    """Make a KEK inside the token that can never be taken out.
+def generate(settings: Pkcs11) -> TokenKek:
+    """Make a KEK inside the token that can never be taken out, beside those that there are.
 
     Raises:
-        KeyRefused: the token has a key of that label already, or does not answer.
+        KeyRefused: the token does not answer.
     """
+    kek = TokenKek(settings, secrets.token_bytes(_ID_BYTES))
     with session(settings, writing=True) as opened:
-        if _has(opened, label):
-            raise KeyRefused(f"the token {settings.token} has a key {label} already", "Use it, or remove it first.")
         kept = {Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False}
-        opened.generate_key(KeyType.AES, _KEK_BITS, label=label, store=True, template=kept)
+        opened.generate_key(KeyType.AES, _KEK_BITS, label=settings.key, id=kek.key_id, store=True, template=kept)
+    return kek
 
 
-def promote(settings: Pkcs11, label: str, to: str) -> None:
-    """Remove the key of one label, and give its label to another key.
+def keep_only(settings: Pkcs11, kek: TokenKek) -> None:
+    """Remove every other key of the label.
 
     Raises:
         KeyRefused: the token does not answer.
     """
     with session(settings, writing=True) as opened:
-        for old in list(opened.get_objects({Attribute.CLASS: ObjectClass.SECRET_KEY, Attribute.LABEL: to})):
-            old.destroy()
-        _key(opened, label)[Attribute.LABEL] = to
+        for key in _keys(opened, settings):
+            if _id(key) != kek.key_id:
+                key.destroy()
+
+
+def _keys(opened: Any, settings: Pkcs11) -> list[Any]:  # noqa: ANN401 - python-pkcs11's session and keys
+    wanted = {Attribute.CLASS: ObjectClass.SECRET_KEY, Attribute.LABEL: settings.key}
+    return list(opened.get_objects(wanted))
+
+
+def _id(key: Any) -> bytes:  # noqa: ANN401 - python-pkcs11's key
+    try:
+        return bytes(key[Attribute.ID])
+    except pkcs11.PKCS11Error:  # a key of another maker, or one whose making was interrupted
+        return b""

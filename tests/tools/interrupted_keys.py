@@ -65,7 +65,7 @@ class Job:
             killed = self._killed(moment, lasts_s)
             if not killed and self.how != "delay":
                 return
-            if killed:
+            if killed and not self._took_the_token():
                 yield {"operation": self.arguments[0], "how": self.how, "moment": moment, **_in_child(self._aftermath)}
 
     def _restore(self) -> None:
@@ -78,6 +78,16 @@ class Job:
             return _in_child(lambda: self._operate(lambda: None), delay_s) is None
         watch = {"line": _before_line, "step": _before_step}[self.how]
         return _in_child(lambda: self._operate(lambda: watch(moment, self.work))) is None
+
+    def _took_the_token(self) -> bool:
+        """Whether the kill came while SoftHSM wrote its own file, in place, as it does at every login.
+
+        It has lost the token then, with or without us, as no token of hardware is lost; such a kill is not counted.
+        """
+        return any(
+            (self.work / path.relative_to(self.base)).stat().st_size != path.stat().st_size
+            for path in self.base.glob("tokens/*/token.object")
+        )
 
     def _aftermath(self) -> dict[str, Any]:
         return {"found": self._look(), "repeated": self._operate(lambda: None), "then": self._look()}

@@ -76,44 +76,77 @@ def _opens(kek: Kek, sealed: bytes) -> bool:
 
 
 def test_where_nothing_was_made_there_is_nothing(keeper: KekKeeper) -> None:
-    assert not keeper.has("")
-    assert not keeper.has(NEXT)
+    assert not keeper.has_one()
+    assert not keeper.has_next()
     with pytest.raises(KeyRefused) as refused:
         keeper.keks()
     assert "fvctl keys init" in refused.value.remedy
 
 
+def _next(keeper: KekKeeper, in_use: Kek) -> Kek:
+    """The next key, after the daemon was started again if that is necessary."""
+    following = keeper.next(in_use) or keeper.next(in_use)
+    assert following is not None
+    return following
+
+
 def test_what_was_made_seals_and_opens(keeper: KekKeeper) -> None:
-    keeper.make("")
+    keeper.make()
     sealed = keeper.keks()[0].seal(b"plain", b"")
-    assert keeper.has("")
+    assert (keeper.has_one(), keeper.has_next()) == (True, False)
     assert [_opens(kek, sealed) for kek in keeper.keks()] == [True]
 
 
-def test_the_next_key_is_another_and_comes_second(keeper: KekKeeper) -> None:
-    keeper.make("")
-    sealed = keeper.keks()[0].seal(b"plain", b"")
-    keeper.make(NEXT)
-    assert [_opens(kek, sealed) for kek in keeper.keks()] == [True, False]
+def test_the_next_key_is_another_beside_the_one_in_use(keeper: KekKeeper) -> None:
+    keeper.make()
+    in_use = keeper.keks()[0]
+    sealed = in_use.seal(b"plain", b"")
+    assert not _opens(_next(keeper, in_use), sealed)
+    assert keeper.has_next()
+    assert sorted(_opens(kek, sealed) for kek in keeper.keks()) == [False, True]
 
 
 def test_the_next_key_takes_the_place_of_the_one_in_use(keeper: KekKeeper) -> None:
-    keeper.make("")
-    keeper.make(NEXT)
-    sealed = keeper.keks()[1].seal(b"plain", b"")
-    keeper.promote()
-    assert (keeper.has(""), keeper.has(NEXT)) == (True, False)
+    keeper.make()
+    following = _next(keeper, keeper.keks()[0])
+    sealed = following.seal(b"plain", b"")
+    keeper.keep_only(following)
+    assert (keeper.has_one(), keeper.has_next()) == (True, False)
     assert [_opens(kek, sealed) for kek in keeper.keks()] == [True]
 
 
-def test_whether_a_running_daemon_sees_the_next_key_is_said(
+def test_a_rotation_that_stopped_after_the_store_was_sealed_goes_on_without_losing_it(keeper: KekKeeper) -> None:
+    keeper.make()
+    following = _next(keeper, keeper.keks()[0])
+    sealed = following.seal(b"plain", b"")
+    again = _next(keeper, following)
+    assert any(_opens(kek, sealed) for kek in keeper.keks())
+    sealed = again.seal(b"plain", b"")
+    keeper.keep_only(again)
+    assert [_opens(kek, sealed) for kek in keeper.keks()] == [True]
+
+
+def test_a_next_key_in_a_token_is_made_anew(in_token: TokenKeeper) -> None:
+    in_token.make()
+    in_use = in_token.keks()[0]
+    sealed = in_token.next(in_use).seal(b"plain", b"")
+    in_token.next(in_use)
+    assert [kek for kek in in_token.keks() if _opens(kek, sealed)] == []
+    assert len(in_token.keks()) == 2
+
+
+def test_a_daemon_must_be_started_again_only_where_systemd_hands_over(
     encrypted: CredentialKeeper, file: FileKeeper, in_token: TokenKeeper
 ) -> None:
-    assert (encrypted.at_once, file.at_once, in_token.at_once) == (False, True, True)
+    for keeper, at_once in ((encrypted, False), (file, True), (in_token, True)):
+        keeper.make()
+        in_use = keeper.keks()[0]
+        assert (keeper.next(in_use) is not None) == at_once
+        assert keeper.next(in_use) is not None
 
 
 def test_a_key_in_a_file_is_its_owner_s_alone(file: FileKeeper, tmp_path: Path) -> None:
-    file.make("")
+    file.make()
     path = tmp_path / "folder" / _NAME
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert len(path.read_bytes()) == KEK_BYTES
@@ -125,7 +158,7 @@ def _decrypted(path: Path, name: str) -> bytes:
 
 
 def test_systemd_decrypts_what_was_made_under_its_name(encrypted: CredentialKeeper, stores: tuple[Path, Path]) -> None:
-    encrypted.make("")
+    encrypted.make()
     path = stores[0] / _NAME
     key = _decrypted(path, _NAME)
     assert len(key) == KEK_BYTES
@@ -137,15 +170,16 @@ def test_systemd_decrypts_what_was_made_under_its_name(encrypted: CredentialKeep
 def test_a_promoted_credential_is_encrypted_anew_for_its_new_name(
     encrypted: CredentialKeeper, stores: tuple[Path, Path]
 ) -> None:
-    encrypted.make("")
-    encrypted.make(NEXT)
+    encrypted.make()
+    kek = _next(encrypted, encrypted.keks()[0])
     following = _decrypted(stores[0] / (_NAME + NEXT), _NAME + NEXT)
-    encrypted.promote()
+    encrypted.keep_only(kek)
     assert _decrypted(stores[0] / _NAME, _NAME) == following
 
 
 def test_a_credential_that_was_only_renamed_is_refused(encrypted: CredentialKeeper, stores: tuple[Path, Path]) -> None:
-    encrypted.make(NEXT)
+    encrypted.make()
+    encrypted.next(encrypted.keks()[0])
     (stores[0] / (_NAME + NEXT)).rename(stores[0] / _NAME)
     with pytest.raises(KeyRefused, match="systemd-creds does not decrypt") as refused:
         encrypted.keks()
@@ -153,7 +187,7 @@ def test_a_credential_that_was_only_renamed_is_refused(encrypted: CredentialKeep
 
 
 def test_a_damaged_credential_is_refused(encrypted: CredentialKeeper, stores: tuple[Path, Path]) -> None:
-    encrypted.make("")
+    encrypted.make()
     path = stores[0] / _NAME
     path.write_bytes(path.read_bytes()[:-24])
     with pytest.raises(KeyRefused, match="systemd-creds does not decrypt"):
@@ -161,7 +195,7 @@ def test_a_damaged_credential_is_refused(encrypted: CredentialKeeper, stores: tu
 
 
 def test_what_systemd_handed_over_is_taken(encrypted: CredentialKeeper, stores: tuple[Path, Path]) -> None:
-    encrypted.make("")
+    encrypted.make()
     sealed = encrypted.keks()[0].seal(b"plain", b"")
     handed = stores[0].parent / "handed"
     handed.mkdir()
@@ -173,7 +207,7 @@ def test_what_systemd_handed_over_is_taken(encrypted: CredentialKeeper, stores: 
 def test_without_systemd_creds_the_key_is_plain_and_root_s_alone(
     plain: CredentialKeeper, stores: tuple[Path, Path]
 ) -> None:
-    plain.make("")
+    plain.make()
     path = stores[1] / _NAME
     assert len(path.read_bytes()) == KEK_BYTES
     assert (stat.S_IMODE(path.stat().st_mode), stat.S_IMODE(stores[1].stat().st_mode)) == (0o600, 0o700)
@@ -182,7 +216,7 @@ def test_without_systemd_creds_the_key_is_plain_and_root_s_alone(
 
 def test_whoever_may_not_look_is_told_to_be_root(plain: CredentialKeeper, stores: tuple[Path, Path]) -> None:
     need("a test's right to be somebody else", os.geteuid() == 0)
-    plain.make("")
+    plain.make()
     os.seteuid(65534)
     try:
         with pytest.raises(KeyRefused, match="cannot be looked at: Permission denied") as refused:

@@ -6,7 +6,7 @@ import os
 
 from daemon.config import KekSource, Keys
 from daemon.errors import KeyRefused
-from daemon.sealed.kek import NEXT, Kek
+from daemon.sealed.kek import Kek
 from daemon.sealed.keystore import STORE_FILE, KeyRecord, StoreFile, open_record, read_store
 from tools.checks.finding import Check, Device, Finding, to_mend, unknown, well
 from tools.kek_keeping import kek_keeper
@@ -32,7 +32,7 @@ def _look(device: Device) -> Finding:
             f"Put back the one that the store was sealed with: {_place(settings)}",
             source=settings.kek.value,
         )
-    return _interrupted(keeper.has(NEXT), settings, file)
+    return _interrupted(keeper.has_next(), settings, file)
 
 
 def _interrupted(has_next: bool, settings: Keys, file: StoreFile) -> Finding:

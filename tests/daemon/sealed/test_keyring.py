@@ -117,7 +117,7 @@ def _configured(folder: Path, config: Config, **sealed: Any) -> Config:  # noqa:
 
 def _stored(config: Config, *keys: tuple[OpeningKey, KeyState]) -> KeyStore:
     store, keeper = key_store(config)
-    keeper.make("")
+    keeper.make()
     kek = keeper.keks()[0]
     store.create(tuple(new_record(kek, key, state) for key, state in keys), kek)
     return store
@@ -229,7 +229,7 @@ def test_a_store_that_was_sealed_anew_between_two_readings_still_loads(tmp_path:
     store = _stored(configured, (key, KeyState.ACTIVE))
     old = (tmp_path / "kek").read_bytes()
     _, keeper = key_store(configured)
-    keeper.make("")
+    keeper.make()
     following = keeper.keks()[0]
     (tmp_path / "kek").replace(tmp_path / "new")
     (tmp_path / "kek").write_bytes(old)

@@ -17,7 +17,7 @@ from daemon.errors import KeyRefused
 from daemon.sealed.kek import AesKek, Kek
 from daemon.sealed.keys import KeyKind, KeyState, secret_bytes
 from daemon.sealed.keystore import open_store
-from daemon.sealed.token import TokenKek, generate, has, promote, session, token_keks
+from daemon.sealed.token import TokenKek, count, generate, keep_only, session, token_keks
 from tests.key_stores import QUICK_KINDS, key_of, make_store
 from tests.softhsm import PIN
 
@@ -33,8 +33,7 @@ def settings(token: Pkcs11) -> Pkcs11:
 @pytest.fixture
 def kek(settings: Pkcs11) -> TokenKek:
     """A new key in the token."""
-    generate(settings, settings.key)
-    return TokenKek(settings, settings.key)
+    return generate(settings)
 
 
 def _opened(kek: Kek, sealed: bytes, associated: bytes = b"") -> bytes | None:
@@ -61,7 +60,7 @@ def test_a_token_and_a_key_in_memory_seal_alike(settings: Pkcs11) -> None:
                 Attribute.TOKEN: True,
             }
         )
-    inside, outside = TokenKek(settings, settings.key), AesKek(_KNOWN)
+    (inside,), outside = token_keks(settings), AesKek(_KNOWN)
     assert _opened(outside, inside.seal(b"plain", b"associated"), b"associated") == b"plain"
     assert _opened(inside, outside.seal(b"plain", b"associated"), b"associated") == b"plain"
 
@@ -83,8 +82,7 @@ def test_other_associated_data_does_not_open(kek: TokenKek) -> None:
 
 
 def test_another_key_of_the_token_does_not_open(settings: Pkcs11, kek: TokenKek) -> None:
-    generate(settings, settings.key + "-other")
-    assert _opened(TokenKek(settings, settings.key + "-other"), kek.seal(b"plain", b""), b"") is None
+    assert _opened(generate(settings), kek.seal(b"plain", b""), b"") is None
 
 
 def test_the_key_cannot_be_taken_out(settings: Pkcs11, kek: TokenKek) -> None:
@@ -96,32 +94,44 @@ def test_the_key_cannot_be_taken_out(settings: Pkcs11, kek: TokenKek) -> None:
             key[Attribute.VALUE]
 
 
-def test_a_key_is_not_made_over_another(settings: Pkcs11, kek: TokenKek) -> None:
+def test_all_keys_of_the_label_are_found_and_no_others(settings: Pkcs11, kek: TokenKek) -> None:
+    generate(dataclasses.replace(settings, key=settings.key + "-other"))
+    following = generate(settings)
+    found = token_keks(settings)
+    assert {each.key_id for each in found} == {kek.key_id, following.key_id}
+    assert sorted(_opened(each, kek.seal(b"plain", b""), b"") is not None for each in found) == [False, True]
+    assert count(settings) == 2
+
+
+def test_the_others_are_removed_and_the_one_that_is_kept_opens_as_before(settings: Pkcs11, kek: TokenKek) -> None:
+    other = dataclasses.replace(settings, key=settings.key + "-other")
+    generate(other)
+    generate(settings)
     sealed = kek.seal(b"plain", b"")
-    with pytest.raises(KeyRefused, match=r"has a key .* already"):
-        generate(settings, settings.key)
-    assert _opened(kek, sealed, b"") == b"plain"
+    keep_only(settings, kek)
+    assert [_opened(each, sealed, b"") for each in token_keks(settings)] == [b"plain"]
+    assert count(other) == 1
 
 
-def test_the_next_key_takes_the_place_of_the_one_in_use(settings: Pkcs11, kek: TokenKek) -> None:
-    generate(settings, settings.key + "-next")
-    of_old, of_new = kek.seal(b"old", b""), TokenKek(settings, settings.key + "-next").seal(b"new", b"")
-    promote(settings, settings.key + "-next", settings.key)
-    assert not has(settings, settings.key + "-next")
-    assert (_opened(kek, of_old, b""), _opened(kek, of_new, b"")) == (None, b"new")
-
-
-def test_a_promotion_that_was_cut_after_the_old_key_went_can_be_finished(settings: Pkcs11) -> None:
-    generate(settings, settings.key + "-next")
-    promote(settings, settings.key + "-next", settings.key)
-    assert has(settings, settings.key)
-
-
-def test_those_of_the_labelled_keys_that_are_there_are_found_in_order(settings: Pkcs11, kek: TokenKek) -> None:
+def test_what_is_left_of_an_interrupted_making_is_no_hindrance(settings: Pkcs11, kek: TokenKek) -> None:
+    _half_made(settings)
     sealed = kek.seal(b"plain", b"")
-    generate(settings, settings.key + "-next")
-    found = token_keks(settings, (settings.key, settings.key + "-next", settings.key + "-absent"))
-    assert [_opened(each, sealed, b"") for each in found] == [b"plain", None]
+    assert sorted(_opened(each, sealed, b"") or b"" for each in token_keks(settings)) == [b"", b"plain"]
+    keep_only(settings, kek)
+    assert count(settings) == 1
+
+
+def _half_made(settings: Pkcs11) -> None:
+    with session(settings, writing=True) as opened:
+        opened.create_object(
+            {
+                Attribute.CLASS: ObjectClass.SECRET_KEY,
+                Attribute.KEY_TYPE: KeyType.GENERIC_SECRET,
+                Attribute.LABEL: settings.key,
+                Attribute.VALUE: b"",
+                Attribute.TOKEN: True,
+            }
+        )
 
 
 def test_threads_take_turns(kek: TokenKek) -> None:
@@ -138,7 +148,7 @@ def test_threads_take_turns(kek: TokenKek) -> None:
 def test_a_store_under_a_token_gives_every_key_back(settings: Pkcs11, kek: TokenKek, tmp_path: Path) -> None:
     keys = [key_of(kind) for kind in (*QUICK_KINDS, KeyKind.RSA)]
     make_store(tmp_path, kek, *((key, KeyState.ACTIVE) for key in keys))
-    held = open_store(tmp_path, token_keks(settings, (settings.key,))).opened([KeyState.ACTIVE])
+    held = open_store(tmp_path, token_keks(settings)).opened([KeyState.ACTIVE])
     assert [secret_bytes(key.secret) for _, key in held] == [secret_bytes(key.secret) for key in keys]
 
 
@@ -205,6 +215,6 @@ def test_a_token_that_does_not_serve_is_refused_with_a_remedy(
 ) -> None:
     harmed = harm(settings, tmp_path)
     with pytest.raises(KeyRefused, match=told) as refused:
-        token_keks(harmed, (harmed.key,))
+        token_keks(harmed)
     assert refused.value.remedy
     assert PIN not in str(refused.value)
