@@ -5,6 +5,7 @@
     process      that process: forks one child per photo from a template that holds no photo and no key
     decoding     one photo: which format, its limits, its pixels upright
     pictures     JPEG, PNG, GIF, TIFF: the one owner of Pillow
+    jpeg         the pixels of a sound JPEG: the one owner of simplejpeg
     bmp  runs    BMP, and its run-length encoded pixels
     structure    what a file is made of, told without decoding it
     order        what is asked of a decoder, and what it gives

@@ -103,20 +103,17 @@ class BmpPicture:
         """A BMP is not made smaller."""
         return 1
 
-    def bands(self) -> Iterator[tuple[int, Bytes]]:
-        """The pixels from the top, a band of rows at a time.
+    def draw(self, stored: Bytes) -> None:
+        """Write the pixels, from the top.
 
         Raises:
             InvalidPhotoType: the photo ends early, or its bit fields or palette are damaged.
         """
-        height = self.size_px[1]
-        for first, rows in self._bands_as_stored():
-            if self._header.height < 0:
-                yield first, rows
-            else:
-                yield height - first - len(rows), rows[::-1]
+        in_order = stored if self._header.height < 0 else stored[::-1]
+        for first, rows in self._bands():
+            in_order[first : first + len(rows)] = rows
 
-    def _bands_as_stored(self) -> Iterator[tuple[int, Bytes]]:
+    def _bands(self) -> Iterator[tuple[int, Bytes]]:
         header = self._header
         if header.stored in (_RLE4, _RLE8):
             palette = self._palette()

@@ -46,7 +46,5 @@ def decode(photo: memoryview, order: Order, allocate: Allocate = allocate_here) 
     width, height = (-(-side // reduction) for side in picture.size_px)
     sideways = orientation in _SIDEWAYS
     rgb = allocate((width, height, 3) if sideways else (height, width, 3))
-    stored = _STORED[orientation](rgb)
-    for top, rows in picture.bands():
-        stored[top : top + len(rows)] = rows
+    picture.draw(_STORED[orientation](rgb))
     return Decoded(rgb, reduction)

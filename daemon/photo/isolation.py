@@ -28,8 +28,8 @@ _STARTS_MAX = 3
 """Templates tried for one photo: one may have been ended from outside, three in a row are a fault of the device."""
 
 _KEPT_BYTES = 8 << 20
-"""Of the memory for pixels, from one photo to the next: 2.8 megapixels. To get it anew from the system, page by page,
-takes a third as long as to decode the photo."""
+"""At most, of the memory for pixels, from one photo to the next: 2.8 megapixels. To get it anew from the system, page by
+page, takes a third as long as to decode the photo."""
 
 _CODE = Path(__file__).resolve().parents[2]
 _ENVIRONMENT = {
@@ -196,6 +196,7 @@ class _Helper:
         self.orders, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.memory = (os.memfd_create("photo"), os.memfd_create("pixels"))
         self.stays = True
+        self._kept = 0
         self._sizes = (largest.photo_bytes, 3 * largest.side_px**2)
         self._resize(*self._sizes)  # the process maps both before it is ready
         self._photo, self._pixels = (
@@ -221,13 +222,15 @@ class _Helper:
             written = width * height * 3
             return Decoded(self._pixels[:written].copy().reshape(height, width, 3), reduction)
         finally:
-            self._wipe(len(photo), min(written, _KEPT_BYTES))
+            self._wipe(len(photo), written)
 
-    def _wipe(self, *written: int) -> None:
-        """Keep so many bytes of both memories, overwritten, and give the rest back: it must not be touched now."""
-        for memory, size in zip((self._photo, self._pixels), written, strict=True):
-            memory[:size] = 0
-        self._resize(*written)
+    def _wipe(self, photo_bytes: int, written: int) -> None:
+        """Overwrite both memories, keep some of them for the next photo, and give the rest back."""
+        # What a photo that did not decode has left is not known: nothing is kept then.
+        self._kept = min(max(self._kept, written), _KEPT_BYTES) if written else 0
+        self._photo[:photo_bytes] = 0
+        self._pixels[: min(written, self._kept)] = 0
+        self._resize(photo_bytes, self._kept)
 
     def _resize(self, *sizes: int) -> None:
         for descriptor, size in zip(self.memory, sizes, strict=True):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import astuple, dataclass
 from typing import Protocol
 
@@ -27,7 +28,7 @@ class Order:
         max_side_px: greatest width and height, inclusive.
         turn: 1 to apply the orientation that the photo names, 0 to leave the pixels as stored.
         reduction_max: a JPEG may be decoded so many times smaller: 1, 2, 4 or 8.
-        reduced_side_px: its longer side stays at least this, unless it is smaller already.
+        reduced_side_px: the side of a square of as many pixels stays at least this, unless it is smaller already.
         photo_bytes: how long the photo is, where it lies at the beginning of memory that is larger.
     """
 
@@ -50,7 +51,7 @@ class Order:
 
     def reduction(self, size_px: tuple[int, int]) -> int:
         """How many times smaller a photo of a width and height is to be decoded: 1, 2, 4 or 8."""
-        most = min(self.reduction_max, max(size_px) // self.reduced_side_px)
+        most = min(self.reduction_max, math.isqrt(math.prod(size_px)) // self.reduced_side_px)
         return max(times for times in (1, 2, 4, 8) if times <= max(1, most))
 
     def packed(self) -> bytes:
@@ -99,8 +100,11 @@ class Picture(Protocol):
     def reduce(self, times: int) -> int:
         """Ask for a photo so many times smaller; how many times smaller it will be."""
 
-    def bands(self) -> Iterable[tuple[int, Bytes]]:
-        """The pixels as stored: numbers of the first row, and rows, uint8 (rows, width, 3), RGB.
+    def draw(self, stored: Bytes) -> None:
+        """Write the pixels as stored.
+
+        Args:
+            stored: where they go, uint8 (height, width, 3), RGB; in any order in memory.
 
         Raises:
             InvalidPhotoType: the photo does not decode.

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
 
 from daemon.errors import InvalidPhotoType
+from daemon.photo import jpeg
 from daemon.photo.order import BAND_PX
 from daemon.photo.structure import (
     PNG_SIGNATURE,
@@ -52,6 +53,9 @@ _DECODER_ERRORS = (
 
 _WIDE_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
 """Pillow's names for grey of 16 bits, by byte order."""
+
+_PLAIN_MODES = ("L", "RGB")
+"""Pillow's names for grey and three colours of 8 bits."""
 
 _CLEAR_MODES = ("LA", "PA", "La", "RGBa", "RGBA")
 """Pillow's names for pixels with alpha."""
@@ -101,8 +105,7 @@ def load_decoders() -> None:
     for kind in FORMATS:
         written = io.BytesIO()
         Image.new("RGB", (8, 8)).save(written, kind)
-        for _ in opened(memoryview(written.getvalue())).bands():
-            pass
+        opened(memoryview(written.getvalue())).draw(np.empty((8, 8, 3), np.uint8))
 
 
 def opened(photo: memoryview) -> PillowPicture:
@@ -142,26 +145,33 @@ class PillowPicture:
         sideways = self._picture.format == "TIFF" and self.orientation > 4  # Pillow has swapped them already
         return self._stored_px[::-1] if sideways else self._stored_px
 
+    @property
+    def _is_jpeg(self) -> bool:
+        return self._picture.format in ("JPEG", "MPO")
+
     def reduce(self, times: int) -> int:
         """Only JPEG can be decoded smaller, by fewer values per block of 8 x 8."""
-        if times == 1 or self._picture.format not in ("JPEG", "MPO"):
+        if times == 1 or not self._is_jpeg:
             return 1
         self._picture.draft(None, (self._stored_px[0] // times, self._stored_px[1] // times))
         return times
 
-    def bands(self) -> Iterator[tuple[int, Bytes]]:
-        """The pixels as stored, a band of rows at a time.
+    def draw(self, stored: Bytes) -> None:
+        """Write the pixels as stored.
 
         Raises:
             InvalidPhotoType: the photo does not decode, or is built to keep the decoder busy.
         """
         self._check_work()
+        if self._is_jpeg and self._picture.mode in _PLAIN_MODES and jpeg.draw(self._photo, stored):
+            return
         try:
-            yield from self._decoded()
+            for top, rows in self._bands():
+                stored[top : top + len(rows)] = rows
         except _DECODER_ERRORS:
             raise InvalidPhotoType("the photo does not decode") from None
 
-    def _decoded(self) -> Iterator[tuple[int, Bytes]]:
+    def _bands(self) -> Iterator[tuple[int, Bytes]]:
         picture = self._picture
         picture.load()
         stored = _turned_back(picture, self.orientation)
@@ -175,7 +185,7 @@ class PillowPicture:
         """Refuse a file whose decoding would take far more work than its pixels."""
         if self._picture.format == "TIFF":
             self._check_tiff()
-        elif self._picture.format in ("JPEG", "MPO"):
+        elif self._is_jpeg:
             most = min(_SCANS_MAX, _SCANNED_PX_MAX // math.prod(self._stored_px))
             if jpeg_scans(self._photo, most) > most:
                 raise InvalidPhotoType(f"more than {most} scans")

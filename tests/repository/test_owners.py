@@ -23,6 +23,7 @@ OWNERS = {
     "pkcs11": ("daemon/sealed/token.py",),
     "pybase64": ("daemon/sealed/",),
     "PIL": ("daemon/photo/pictures.py",),
+    "simplejpeg": ("daemon/photo/jpeg.py",),
     "onnxruntime": ("daemon/inference/",),
     "prometheus_client": ("daemon/audit.py",),
     "onnx": (

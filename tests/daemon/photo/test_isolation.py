@@ -64,9 +64,9 @@ def test_another_process_gives_what_this_one_would(decoders: DecoderProcesses, k
 
 
 def test_a_reduction_comes_back_with_the_pixels(decoders: DecoderProcesses) -> None:
-    photo = memoryview(photo_file("JPEG", Image.new("L", (5000, 2500), 99)))
-    decoded = decoders.decode(photo, Order(8, 5000, 0, 8, 1250))
-    assert (decoded.reduction, decoded.rgb.shape) == (4, (625, 1250, 3))
+    photo = memoryview(photo_file("JPEG", Image.new("L", (5000, 2501), 99)))
+    decoded = decoders.decode(photo, Order(8, 5000, 0, 8, 884))
+    assert (decoded.reduction, decoded.rgb.shape) == (4, (626, 1250, 3))
 
 
 def test_refusals_come_back_as_they_were_raised(decoders: DecoderProcesses) -> None:
@@ -202,6 +202,17 @@ def test_what_was_shared_is_overwritten(others: set[int], decoders: DecoderProce
     decoders.decode(memoryview(photo), ORDER)
     kept = [content for number, content in _shared().items() if number not in others]
     assert sorted(map(len, kept)) == [len(photo), 500 * 500 * 3]
+    assert not any(map(any, kept))
+
+
+def test_a_smaller_photo_leaves_the_memory_of_a_larger_one_to_the_next(
+    others: set[int], decoders: DecoderProcesses
+) -> None:
+    for side_px in (500, 100):
+        photo = photo_file("PNG", Image.new("RGB", (side_px, side_px), "red"))
+        decoders.decode(memoryview(photo), ORDER)
+    kept = [content for number, content in _shared().items() if number not in others]
+    assert max(map(len, kept)) == 500 * 500 * 3
     assert not any(map(any, kept))
 
 

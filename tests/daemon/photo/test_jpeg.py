@@ -12,6 +12,7 @@ from PIL import Image
 
 from daemon.errors import InvalidPhotoType
 from daemon.photo.decoder import REDUCTION_MAX
+from daemon.photo.jpeg import draw
 from tests.daemon.photo.photo_files import DECODER, Rgb, decoded, photo_file
 
 _SMOOTH = cv2.resize(np.random.default_rng(7).integers(0, 256, (6, 9, 3), np.uint8), (203, 131))
@@ -111,25 +112,68 @@ def _at_most(photo: bytes, reduction: int, auto_rotate: bool = False) -> tuple[i
 
 @pytest.mark.parametrize(
     ("size", "most", "reduction", "shape"),
-    # By hand: the longer side stays at least 640 px; sides are rounded up.
+    # By hand: the side of a square of as many pixels stays at least 640 px; sides are rounded up.
     [
         ((5000, 5000), 8, 4, (1250, 1250)),
         ((5000, 3001), 8, 4, (751, 1250)),
         ((4999, 4000), 8, 4, (1000, 1250)),
-        ((2500, 100), 8, 2, (50, 1250)),
+        ((2500, 656), 8, 2, (328, 1250)),
+        ((2500, 655), 8, 1, (655, 2500)),
         ((2499, 2499), 8, 2, (1250, 1250)),
-        ((1280, 640), 8, 2, (320, 640)),
-        ((1279, 1279), 8, 1, (1279, 1279)),
+        ((1280, 1280), 8, 2, (640, 640)),
+        ((1280, 1279), 8, 1, (1279, 1280)),
         ((5000, 5000), 2, 2, (2500, 2500)),
         ((5000, 5000), 3, 2, (2500, 2500)),
         ((5000, 5000), 1, 1, (5000, 5000)),
         ((250, 250), 8, 1, (250, 250)),
     ],
 )
-def test_a_large_photo_is_reduced_as_far_as_its_longer_side_allows(
+def test_a_large_photo_is_reduced_as_far_as_its_pixels_allow(
     size: tuple[int, int], most: int, reduction: int, shape: tuple[int, int]
 ) -> None:
     assert _at_most(photo_file("JPEG", Image.new("L", size)), most) == (reduction, shape)
+
+
+def _drawn(photo: bytes, times: int) -> Rgb | None:
+    """What `draw` writes into memory that holds something else; None where it says that it did not."""
+    width, height = (-(-side // times) for side in Image.open(io.BytesIO(photo)).size)
+    stored = np.full((height, width, 3), 77, np.uint8)
+    return stored if draw(memoryview(photo), stored) else None
+
+
+@pytest.mark.parametrize("times", [1, 2, 4, 8])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": "4:4:4"}, {"keep_rgb": True}])
+def test_what_is_drawn_is_what_pillow_decodes(times: int, options: dict[str, Any]) -> None:
+    photo = photo_file("JPEG", PHOTO, quality=95, **options)
+    by_pillow = Image.open(io.BytesIO(photo))
+    by_pillow.draft(None, (by_pillow.width // times, by_pillow.height // times))
+    np.testing.assert_array_equal(_drawn(photo, times), np.asarray(by_pillow))
+
+
+def test_grey_is_drawn_in_three_colours() -> None:
+    photo = photo_file("JPEG", PHOTO.convert("L"))
+    np.testing.assert_array_equal(_drawn(photo, 1), np.asarray(Image.open(io.BytesIO(photo)).convert("RGB")))
+
+
+def test_pixels_are_drawn_in_the_order_of_the_memory() -> None:
+    photo = photo_file("JPEG", PHOTO)
+    turned = np.zeros((PHOTO.width, PHOTO.height, 3), np.uint8)
+    assert draw(memoryview(photo), turned.transpose(1, 0, 2)[:, ::-1])
+    np.testing.assert_array_equal(turned.transpose(1, 0, 2)[:, ::-1], _drawn(photo, 1))
+
+
+@pytest.mark.parametrize(
+    "photo",
+    [
+        photo_file("JPEG", PHOTO)[:-40],
+        photo_file("JPEG", PHOTO).replace(b"\xff\xd9", b"\0\0\0\xff\xd9"),
+        b"\xff\xd8\xff",
+        b"",
+    ],
+    ids=["short", "bytes too many", "a beginning", "nothing"],
+)
+def test_what_is_not_wholly_sound_is_not_drawn(photo: bytes) -> None:
+    assert not draw(memoryview(photo), np.zeros((PHOTO.height, PHOTO.width, 3), np.uint8))
 
 
 def test_a_reduced_photo_is_turned_too() -> None:

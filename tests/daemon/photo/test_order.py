@@ -28,8 +28,8 @@ def test_a_reduction_is_the_largest_that_leaves_enough(width: int, height: int, 
     times = Order(8, 5000, 0, most, enough).reduction((width, height))
     assert times in (1, 2, 4, 8)
     assert times <= most
-    assert times == 1 or max(width, height) // times >= enough
-    assert times == 8 or 2 * times > most or max(width, height) // (2 * times) < enough
+    assert times == 1 or width * height >= (enough * times) ** 2
+    assert times == 8 or 2 * times > most or width * height < (enough * 2 * times) ** 2
 
 
 @given(st.tuples(*[st.integers(0, 2**32 - 1)] * 6))
