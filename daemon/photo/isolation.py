@@ -28,8 +28,8 @@ _STARTS_MAX = 3
 """Templates tried for one photo: one may have been ended from outside, three in a row are a fault of the device."""
 
 _KEPT_BYTES = 8 << 20
-"""At most, of the memory for pixels, from one photo to the next: 2.8 megapixels. To get it anew from the system, page by
-page, takes a third as long as to decode the photo."""
+"""At most, of the memory for pixels, from one photo to the next: 2.8 megapixels. To get it anew from the system, page
+by page, takes a third as long as to decode the photo."""
 
 _CODE = Path(__file__).resolve().parents[2]
 _ENVIRONMENT = {
