@@ -3,7 +3,8 @@
 gunicorn's own gives a thread to each new connection before it has said anything, waits for what was begun for ever, and
 waits for a peer to hang up in the one loop that serves everybody. Here
 
-- a connection costs a thread from its first byte on, and at the limit the one that has been silent longest makes room;
+- a connection costs a thread from its first byte on, and at the limit the one that has been silent longest makes room,
+  but for a newcomer, which has a moment to say something;
 - a request that does not arrive in time is read no further, and one that trickles not even so long while others wait;
 - hanging up is left to the peer for a moment, beside everything else;
 - where the device has no descriptor left for a connection, it waits in the kernel, and the worker lives on.
@@ -45,6 +46,10 @@ _HURRIED_BYTES_PER_S, _AHEAD_BYTES = 16 * 1024, 32 * 1024
 """While others wait for a thread, a request that is a second old, a fifth of it in a thread, must arrive this fast: a
 fiftieth of what `server.receive_s` as shipped asks for. What comes before a thread reads is held to no more than the
 kernel takes in unread on a slow path."""
+
+_FIRST_BYTE_S = 1.0
+"""So long may a newcomer be silent at the limit of connections: a packet lost on its way is sent again after as much.
+Source: RFC 6298, section 2.1."""
 
 _HANG_UP_S = 2.0
 """So long may a peer take to read its answer and hang up. Source: gunicorn's own patience, util.close_graceful."""
@@ -209,9 +214,20 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
                 self._close(conn)
 
     def _let_one_go(self) -> None:
-        """Close the connection that has been silent longest: one that is parted with, that never asked, or that did."""
-        for conns in (self._parting, self.pending_conns, self.keepalived_conns):
-            silent = next((conn for conn in conns if not _has_something(conn.sock)), None)
+        """Close the connection that has been silent longest: one that is parted with, that never asked, or that did.
+
+        Newcomers come last while they are few; a crowd of them makes room before a terminal that asked.
+        """
+        newcomers_until_s = time.monotonic() + self.cfg.keepalive - _FIRST_BYTE_S
+        crowd = len(self.pending_conns) > len(self.keepalived_conns)
+        never_asked = (conn for conn in self.pending_conns if crowd or conn.timeout < newcomers_until_s)
+        for conns, among in (
+            (self._parting, self._parting),
+            (self.pending_conns, never_asked),
+            (self.keepalived_conns, self.keepalived_conns),
+            (self.pending_conns, self.pending_conns),
+        ):
+            silent = next((conn for conn in among if not _has_something(conn.sock)), None)
             if silent is not None:
                 conns.remove(silent)
                 self._close(silent)

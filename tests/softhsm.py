@@ -9,7 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pkcs11 import Attribute, KeyType, ObjectClass
+
 from daemon.config import Pkcs11
+from daemon.sealed.token import session
 
 PROGRAM = "softhsm2-util"
 PIN = "123456"
@@ -49,6 +52,21 @@ def software_token(folder: Path) -> Iterator[Pkcs11]:
             del os.environ[_SETTINGS]
         else:
             os.environ[_SETTINGS] = before
+
+
+def leave_half_made(settings: Pkcs11) -> None:
+    """What a killed process leaves of a key: its label, but nothing that it could be used for."""
+    left = {
+        Attribute.CLASS: ObjectClass.SECRET_KEY,
+        Attribute.KEY_TYPE: KeyType.GENERIC_SECRET,
+        Attribute.LABEL: settings.key,
+        Attribute.VALUE: b"",
+        Attribute.TOKEN: True,
+        Attribute.ENCRYPT: False,
+        Attribute.DECRYPT: False,
+    }
+    with session(settings, writing=True) as opened:
+        opened.create_object(left)
 
 
 def init_token(label: str) -> None:

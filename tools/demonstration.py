@@ -91,9 +91,7 @@ def ensure_keys(config: Config) -> None:
     store, keeper = key_store(config)
     if store.exists:
         return
-    if not keeper.has_one():
-        keeper.make()
-    kek = keeper.keks()[0]
+    kek = keeper.first()
     keys = (make_key(KeyKind.ENROLMENT), make_key(KeyKind.X25519), published_key())
     store.create(tuple(new_record(kek, key, KeyState.ACTIVE) for key in keys), kek)
 

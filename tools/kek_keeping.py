@@ -37,8 +37,8 @@ class KekKeeper(Protocol):
     def has_next(self) -> bool:
         """Whether there is one beside it: a rotation did not come to its end."""
 
-    def make(self) -> None:
-        """Make the first one."""
+    def first(self) -> Kek:
+        """The KEK that a new store is to be sealed with; made where there is none."""
 
     def next(self, in_use: Kek) -> Kek | None:
         """The KEK that a rotation goes to; made where there is none yet.
@@ -46,8 +46,12 @@ class KekKeeper(Protocol):
         None where the daemon must be started again before it can see it.
         """
 
-    def keep_only(self, kek: Kek) -> None:
-        """The KEK that a rotation went to takes the place of all others."""
+    def keep_only(self, kek: Kek) -> bool:
+        """The KEK that a rotation went to takes the place of all others.
+
+        Returns:
+            Whether the daemon must be started again to have it.
+        """
 
 
 def kek_keeper(
@@ -82,19 +86,28 @@ class TokenKeeper:
         """See KekKeeper."""
         return token.count(self._pkcs11) > 1
 
-    def make(self) -> None:
-        """See KekKeeper."""
-        token.generate(self._pkcs11)
+    def first(self) -> Kek:
+        """See KekKeeper; not one whose making was interrupted."""
+        there = self.keks() if self.has_one() else ()
+        return next((kek for kek in there if _works(kek)), None) or token.generate(self._pkcs11)
 
     def next(self, in_use: Kek) -> Kek:
         """See KekKeeper; always a new one: another may be what is left of one whose making was interrupted."""
         self.keep_only(in_use)
         return token.generate(self._pkcs11)
 
-    def keep_only(self, kek: Kek) -> None:
+    def keep_only(self, kek: Kek) -> bool:
         """See KekKeeper."""
         assert isinstance(kek, token.TokenKek)  # of `keks` or `next`
         token.keep_only(self._pkcs11, kek)
+        return False
+
+
+def _works(kek: Kek) -> bool:
+    try:
+        return kek.open(kek.seal(b"", b""), b"") is not None
+    except KeyRefused:
+        return False
 
 
 class FileKeeper:
@@ -117,10 +130,12 @@ class FileKeeper:
         """See KekKeeper."""
         return self._next_path.exists()
 
-    def make(self) -> None:
+    def first(self) -> Kek:
         """See KekKeeper."""
-        make_folder(self._path.parent)
-        self._write(self._path)
+        if not self.has_one():
+            make_folder(self._path.parent)
+            self._write(self._path)
+        return self.keks()[0]
 
     def next(self, in_use: Kek) -> Kek:
         """See KekKeeper."""
@@ -128,9 +143,10 @@ class FileKeeper:
             self._write(self._next_path)
         return self.keks()[-1]
 
-    def keep_only(self, kek: Kek) -> None:
+    def keep_only(self, kek: Kek) -> bool:
         """See KekKeeper."""
         self._next_path.replace(self._path)
+        return False
 
     def _write(self, path: Path) -> None:
         write_whole(path, secrets.token_bytes(KEK_BYTES), 0o600)
@@ -139,7 +155,9 @@ class FileKeeper:
 class CredentialKeeper:
     """As a credential of systemd: encrypted for this machine where systemd can, else readable by root alone.
 
-    systemd hands credentials over when it starts the daemon: it sees a next KEK after a restart only.
+    systemd hands credentials over when it starts the daemon: it sees a next KEK after a restart only. Where systemd
+    cannot encrypt (249), a unit can name no credential that is not always there: the daemon sees the next KEK once it
+    is the only one.
     """
 
     def __init__(self, settings: Keys, environment: Mapping[str, str], stores: tuple[Path, Path]) -> None:
@@ -168,21 +186,25 @@ class CredentialKeeper:
         """See KekKeeper."""
         return self._has(NEXT)
 
-    def make(self) -> None:
+    def first(self) -> Kek:
         """See KekKeeper."""
-        self._store("", secrets.token_bytes(KEK_BYTES))
+        if not self.has_one():
+            self._store("", secrets.token_bytes(KEK_BYTES))
+        return AesKek(self._content(""))
 
     def next(self, in_use: Kek) -> Kek | None:
         """See KekKeeper."""
-        if self.has_next():
-            return self.keks()[-1]
-        self._store(NEXT, secrets.token_bytes(KEK_BYTES))
-        return None
+        if not self.has_next():
+            self._store(NEXT, secrets.token_bytes(KEK_BYTES))
+            if self._encrypts:
+                return None
+        return AesKek(self._content(NEXT))
 
-    def keep_only(self, kek: Kek) -> None:
+    def keep_only(self, kek: Kek) -> bool:
         """See KekKeeper; a credential's name is part of its encryption, so it is encrypted anew."""
         self._store("", self._content(NEXT))
         self._path(NEXT).unlink()
+        return not self._encrypts
 
     def _has(self, suffix: str) -> bool:
         path = self._path(suffix)

@@ -62,13 +62,9 @@ def _init(args: argparse.Namespace, config: Config) -> int:
     store, keeper = key_store(config)
     enrolment, first = make_key(KeyKind.ENROLMENT), make_key(KeyKind.X25519)
     with store.locked():
-        if not keeper.has_one():
-            if store.exists:
-                raise KeyRefused(
-                    "there is a key store, and its key-encryption key is missing", "Restore it from a backup."
-                )
-            keeper.make()
-        kek = keeper.keks()[0]
+        if store.exists and not keeper.has_one():
+            raise KeyRefused("there is a key store, and its key-encryption key is missing", "Restore it from a backup.")
+        kek = keeper.first()
         store.create(tuple(new_record(kek, key, KeyState.ACTIVE) for key in (enrolment, first)), kek)
     shown = {"store": str(store.folder), "enrolment": enrolment.kid, "key": first.kid}
     show(shown | {"next": "fvctl keys export-jwks, or start the daemon"}, args.json)
@@ -148,13 +144,14 @@ def _rotate_kek(args: argparse.Namespace, config: Config) -> int:
     with store.locked():  # to the end: another rotation could make a next key over the one that is just used
         next_kek = keeper.next(store.opened().kek)
         if next_kek is None:
-            then = "restart the daemon, then run this again"
-            show({"made": "the next key-encryption key", "next": then}, args.json)
+            then = {"next": "restart the daemon, then run this again"}
+            show({"made": "the next key-encryption key", **then}, args.json)
             return NEEDS_DOING
         store.change(Operation("rotate-kek"), resealing(next_kek), next_kek)
-        keeper.keep_only(next_kek)
+        restarts = keeper.keep_only(next_kek)
         sealed = len(store.opened().file.keys)
-    show({"rotated": True, "keys": sealed}, args.json)
+    then = {"next": "restart the daemon now: until then it opens no photo"} if restarts else {}
+    show({"rotated": True, "keys": sealed, **then}, args.json)
     return OK
 
 

@@ -26,8 +26,10 @@ def draw(photo: memoryview, stored: Bytes) -> bool:
     height, width, _ = stored.shape
     straight = stored if stored.flags.c_contiguous else np.empty(stored.shape, np.uint8)
     try:
-        simplejpeg.decode_jpeg(photo, "RGB", min_height=height, min_width=width, buffer=straight)
-    except ValueError:
+        drawn = simplejpeg.decode_jpeg(photo, "RGB", min_height=height, min_width=width, buffer=straight)
+    except (ValueError, RuntimeError):  # RuntimeError: no memory for its decoder
+        return False
+    if drawn.shape != stored.shape:
         return False
     if straight is not stored:
         stored[...] = straight

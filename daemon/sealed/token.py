@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pkcs11
-from pkcs11 import Attribute, GCMParams, KeyType, Mechanism, ObjectClass
+from pkcs11 import Attribute, DecryptMixin, EncryptMixin, GCMParams, KeyType, Mechanism, ObjectClass
 
 from daemon.config import Pkcs11
 from daemon.errors import KeyRefused
@@ -50,29 +50,34 @@ class TokenKek:
         """
         nonce = os.urandom(_NONCE_BYTES)
         with session(self._settings) as opened:
-            key = self._key(opened)
-            return nonce + bytes(
-                key.encrypt(plain, mechanism=Mechanism.AES_GCM, mechanism_param=_how(nonce, associated))
-            )
+            found = self._found(opened, EncryptMixin)
+            if not found:
+                raise KeyRefused(f"the token {self._settings.token} has lost the key", "See which keys it has.")
+            how = _how(nonce, associated)
+            return nonce + bytes(found[0].encrypt(plain, mechanism=Mechanism.AES_GCM, mechanism_param=how))
 
     def open(self, sealed: bytes, associated: bytes) -> bytearray | None:
-        """See `daemon.sealed.kek.Kek`.
+        """See `daemon.sealed.kek.Kek`; a key that has gone, or that cannot be used, opens nothing.
 
         Raises:
             KeyRefused: the token does not answer.
         """
-        nonce, rest = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
         with session(self._settings) as opened:
-            key = self._key(opened)
-            try:
-                return bytearray(
-                    key.decrypt(rest, mechanism=Mechanism.AES_GCM, mechanism_param=_how(nonce, associated))
-                )
-            except pkcs11.PKCS11Error:  # tokens differ in what they call a wrong tag
-                return None
+            found = (_opened_by(key, sealed, associated) for key in self._found(opened, DecryptMixin))
+            return next((plain for plain in found if plain is not None), None)
 
-    def _key(self, opened: Any) -> Any:  # noqa: ANN401 - python-pkcs11's session and key
-        return opened.get_key(object_class=ObjectClass.SECRET_KEY, label=self._settings.key, id=self.key_id)
+    def _found(self, opened: Any, able: type) -> list[Any]:  # noqa: ANN401 - python-pkcs11's session and keys
+        """The key, if it is there and able to do something; several where keys of other makers have no id."""
+        keys = _keys(opened, self._settings)
+        return [key for key in keys if isinstance(key, able) and _id(key) == self.key_id]
+
+
+def _opened_by(key: Any, sealed: bytes, associated: bytes) -> bytearray | None:  # noqa: ANN401 - python-pkcs11's key
+    nonce, rest = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
+    try:
+        return bytearray(key.decrypt(rest, mechanism=Mechanism.AES_GCM, mechanism_param=_how(nonce, associated)))
+    except pkcs11.PKCS11Error:  # tokens differ in what they call a wrong tag
+        return None
 
 
 def _how(nonce: bytes, associated: bytes) -> GCMParams:
@@ -147,11 +152,14 @@ def keep_only(settings: Pkcs11, kek: TokenKek) -> None:
     """Remove every other key of the label.
 
     Raises:
-        KeyRefused: the token does not answer.
+        KeyRefused: the key to keep is not there, or the token does not answer.
     """
     with session(settings, writing=True) as opened:
-        for key in _keys(opened, settings):
-            if _id(key) != kek.key_id:
+        ids = [(_id(key), key) for key in _keys(opened, settings)]  # all are read before any is removed
+        if kek.key_id not in [key_id for key_id, _ in ids]:
+            raise KeyRefused(f"the token {settings.token} has lost the key", "See which keys it has.")
+        for key_id, key in ids:
+            if key_id != kek.key_id:
                 key.destroy()
 
 
@@ -163,5 +171,5 @@ def _keys(opened: Any, settings: Pkcs11) -> list[Any]:  # noqa: ANN401 - python-
 def _id(key: Any) -> bytes:  # noqa: ANN401 - python-pkcs11's key
     try:
         return bytes(key[Attribute.ID])
-    except pkcs11.PKCS11Error:  # a key of another maker, or one whose making was interrupted
+    except pkcs11.AttributeTypeInvalid:  # a key of another maker, or one whose making was interrupted
         return b""

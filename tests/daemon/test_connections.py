@@ -112,6 +112,31 @@ def test_connections_that_are_kept_make_room_too(server: _Server) -> None:
         assert server.serves()
 
 
+def test_newcomer_is_waited_for_where_all_others_asked_before(server: _Server) -> None:
+    with _held(server, 10 * _CONNECTIONS, _GET), server.open() as newcomer:
+        time.sleep(0.5)
+        newcomer.sendall(_GET)
+        assert newcomer.recv(65536).startswith(b"HTTP/1.1 200 OK")
+
+
+def test_a_crowd_of_newcomers_makes_room_before_who_asked(server: _Server) -> None:
+    time.sleep(0.5)  # until there is room
+    with server.open(_GET) as asked, _held(server, 10 * _CONNECTIONS, b""):
+        assert asked.recv(65536).startswith(b"HTTP/1.1 200 OK")
+        asked.sendall(_GET)
+        assert asked.recv(65536).startswith(b"HTTP/1.1 200 OK")
+
+
+def test_newcomers_that_say_nothing_are_not_waited_for_long(server: _Server) -> None:
+    time.sleep(0.5)  # until there is room
+    with server.open(_GET) as asked, _held(server, _CONNECTIONS - 2, b""):
+        assert asked.recv(65536).startswith(b"HTTP/1.1 200 OK")
+        time.sleep(1.5)
+        assert server.serves()
+        asked.sendall(_GET)
+        assert asked.recv(65536).startswith(b"HTTP/1.1 200 OK")
+
+
 @pytest.mark.parametrize("begun", [b"G", b"POST / HTTP/1.1\r\nHost: device\r\nContent-Length: 100\r\n\r\na"])
 def test_requests_that_trickle_do_not_keep_others_waiting(server: _Server, begun: bytes) -> None:
     with _held(server, _CONNECTIONS - 1, begun):

@@ -28,7 +28,7 @@ from tools.keys import key_store
 
 Found = dict[str, Any]
 
-_KILLS_MIN = 500
+_KILLS_MIN, _TOKEN_KILLS_MIN = 500, 40
 _SHORT_LIVED = Path("/dev/shm")  # noqa: S108 - a folder of random name is made in it
 """A file system in memory, where there is one: a process that is killed loses nothing that it wrote, on any."""
 
@@ -202,6 +202,8 @@ def test_kills_were_many_and_came_before_and_after_the_change(
     killed_with_token: list[Found],
 ) -> None:
     assert len([*killed, *killed_adding, *killed_at_the_beginning, *killed_with_token]) >= _KILLS_MIN
+    assert len(killed_with_token) >= _TOKEN_KILLS_MIN
+    assert {len(found["found"].get("interrupted", [])) for found in killed_with_token} == {0, 1}
     assert {found["how"] for found in killed} == {"line", "step", "delay"}
     for operation in ("activate", "retire", "destroy"):
         seen = [_states(found, "found") for found in killed if found["operation"] == operation]

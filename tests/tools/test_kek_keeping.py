@@ -16,6 +16,7 @@ from daemon.config import KekSource, Keys, Pkcs11
 from daemon.errors import KeyRefused
 from daemon.sealed.kek import CREDENTIALS, KEK_BYTES, NEXT, Kek
 from tests.conftest import need
+from tests.softhsm import leave_half_made
 from tools.kek_keeping import CredentialKeeper, FileKeeper, KekKeeper, TokenKeeper, kek_keeper
 
 _NAME = "faceverifyd-kek"
@@ -58,9 +59,14 @@ def file(tmp_path: Path) -> FileKeeper:
 
 
 @pytest.fixture
-def in_token(token: Pkcs11, tmp_path: Path) -> TokenKeeper:
+def labelled(token: Pkcs11) -> Pkcs11:
+    """The token, with a label that nobody used."""
+    return dataclasses.replace(token, key=uuid.uuid4().hex)
+
+
+@pytest.fixture
+def in_token(labelled: Pkcs11, tmp_path: Path) -> TokenKeeper:
     """A keeper of a key in a token."""
-    labelled = dataclasses.replace(token, key=uuid.uuid4().hex)
     return TokenKeeper(dataclasses.replace(_settings(tmp_path), kek=KekSource.PKCS11, pkcs11=labelled), labelled)
 
 
@@ -91,15 +97,13 @@ def _next(keeper: KekKeeper, in_use: Kek) -> Kek:
 
 
 def test_what_was_made_seals_and_opens(keeper: KekKeeper) -> None:
-    keeper.make()
-    sealed = keeper.keks()[0].seal(b"plain", b"")
+    sealed = keeper.first().seal(b"plain", b"")
     assert (keeper.has_one(), keeper.has_next()) == (True, False)
     assert [_opens(kek, sealed) for kek in keeper.keks()] == [True]
 
 
 def test_the_next_key_is_another_beside_the_one_in_use(keeper: KekKeeper) -> None:
-    keeper.make()
-    in_use = keeper.keks()[0]
+    in_use = keeper.first()
     sealed = in_use.seal(b"plain", b"")
     assert not _opens(_next(keeper, in_use), sealed)
     assert keeper.has_next()
@@ -107,8 +111,7 @@ def test_the_next_key_is_another_beside_the_one_in_use(keeper: KekKeeper) -> Non
 
 
 def test_the_next_key_takes_the_place_of_the_one_in_use(keeper: KekKeeper) -> None:
-    keeper.make()
-    following = _next(keeper, keeper.keks()[0])
+    following = _next(keeper, keeper.first())
     sealed = following.seal(b"plain", b"")
     keeper.keep_only(following)
     assert (keeper.has_one(), keeper.has_next()) == (True, False)
@@ -116,8 +119,7 @@ def test_the_next_key_takes_the_place_of_the_one_in_use(keeper: KekKeeper) -> No
 
 
 def test_a_rotation_that_stopped_after_the_store_was_sealed_goes_on_without_losing_it(keeper: KekKeeper) -> None:
-    keeper.make()
-    following = _next(keeper, keeper.keks()[0])
+    following = _next(keeper, keeper.first())
     sealed = following.seal(b"plain", b"")
     again = _next(keeper, following)
     assert any(_opens(kek, sealed) for kek in keeper.keks())
@@ -127,26 +129,50 @@ def test_a_rotation_that_stopped_after_the_store_was_sealed_goes_on_without_losi
 
 
 def test_a_next_key_in_a_token_is_made_anew(in_token: TokenKeeper) -> None:
-    in_token.make()
-    in_use = in_token.keks()[0]
+    in_use = in_token.first()
     sealed = in_token.next(in_use).seal(b"plain", b"")
     in_token.next(in_use)
     assert [kek for kek in in_token.keks() if _opens(kek, sealed)] == []
     assert len(in_token.keks()) == 2
 
 
+@pytest.mark.parametrize(
+    ("name", "before", "after"),
+    [("encrypted", True, False), ("plain", False, True), ("file", False, False), ("in_token", False, False)],
+)
 def test_a_daemon_must_be_started_again_only_where_systemd_hands_over(
-    encrypted: CredentialKeeper, file: FileKeeper, in_token: TokenKeeper
+    request: pytest.FixtureRequest, name: str, before: bool, after: bool
 ) -> None:
-    for keeper, at_once in ((encrypted, False), (file, True), (in_token, True)):
-        keeper.make()
-        in_use = keeper.keks()[0]
-        assert (keeper.next(in_use) is not None) == at_once
-        assert keeper.next(in_use) is not None
+    keeper: KekKeeper = request.getfixturevalue(name)
+    in_use = keeper.first()
+    assert (keeper.next(in_use) is None) == before
+    following = keeper.next(in_use)
+    assert following is not None
+    assert keeper.keep_only(following) == after
+
+
+def test_the_next_credential_is_the_one_on_the_disk_whatever_was_handed_over(
+    encrypted: CredentialKeeper, stores: tuple[Path, Path]
+) -> None:
+    sealed = encrypted.first().seal(b"plain", b"")
+    handed = stores[0].parent / "handed"
+    handed.mkdir()
+    (handed / _NAME).write_bytes(_decrypted(stores[0] / _NAME, _NAME))
+    (handed / _NAME).chmod(0o400)
+    with_handed = _keeper(stores, {CREDENTIALS: str(handed)})
+    assert not _opens(_next(with_handed, with_handed.keks()[0]), sealed)
+
+
+def test_what_is_left_of_an_interrupted_making_seals_no_store(in_token: TokenKeeper, labelled: Pkcs11) -> None:
+    leave_half_made(labelled)
+    kek = in_token.first()
+    assert _opens(kek, kek.seal(b"plain", b""))
+    assert len(in_token.keks()) == 2
+    assert _opens(in_token.first(), kek.seal(b"plain", b""))
 
 
 def test_a_key_in_a_file_is_its_owner_s_alone(file: FileKeeper, tmp_path: Path) -> None:
-    file.make()
+    file.first()
     path = tmp_path / "folder" / _NAME
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert len(path.read_bytes()) == KEK_BYTES
@@ -158,7 +184,7 @@ def _decrypted(path: Path, name: str) -> bytes:
 
 
 def test_systemd_decrypts_what_was_made_under_its_name(encrypted: CredentialKeeper, stores: tuple[Path, Path]) -> None:
-    encrypted.make()
+    encrypted.first()
     path = stores[0] / _NAME
     key = _decrypted(path, _NAME)
     assert len(key) == KEK_BYTES
@@ -170,16 +196,14 @@ def test_systemd_decrypts_what_was_made_under_its_name(encrypted: CredentialKeep
 def test_a_promoted_credential_is_encrypted_anew_for_its_new_name(
     encrypted: CredentialKeeper, stores: tuple[Path, Path]
 ) -> None:
-    encrypted.make()
-    kek = _next(encrypted, encrypted.keks()[0])
+    kek = _next(encrypted, encrypted.first())
     following = _decrypted(stores[0] / (_NAME + NEXT), _NAME + NEXT)
     encrypted.keep_only(kek)
     assert _decrypted(stores[0] / _NAME, _NAME) == following
 
 
 def test_a_credential_that_was_only_renamed_is_refused(encrypted: CredentialKeeper, stores: tuple[Path, Path]) -> None:
-    encrypted.make()
-    encrypted.next(encrypted.keks()[0])
+    encrypted.next(encrypted.first())
     (stores[0] / (_NAME + NEXT)).rename(stores[0] / _NAME)
     with pytest.raises(KeyRefused, match="systemd-creds does not decrypt") as refused:
         encrypted.keks()
@@ -187,7 +211,7 @@ def test_a_credential_that_was_only_renamed_is_refused(encrypted: CredentialKeep
 
 
 def test_a_damaged_credential_is_refused(encrypted: CredentialKeeper, stores: tuple[Path, Path]) -> None:
-    encrypted.make()
+    encrypted.first()
     path = stores[0] / _NAME
     path.write_bytes(path.read_bytes()[:-24])
     with pytest.raises(KeyRefused, match="systemd-creds does not decrypt"):
@@ -195,7 +219,7 @@ def test_a_damaged_credential_is_refused(encrypted: CredentialKeeper, stores: tu
 
 
 def test_what_systemd_handed_over_is_taken(encrypted: CredentialKeeper, stores: tuple[Path, Path]) -> None:
-    encrypted.make()
+    encrypted.first()
     sealed = encrypted.keks()[0].seal(b"plain", b"")
     handed = stores[0].parent / "handed"
     handed.mkdir()
@@ -207,7 +231,7 @@ def test_what_systemd_handed_over_is_taken(encrypted: CredentialKeeper, stores: 
 def test_without_systemd_creds_the_key_is_plain_and_root_s_alone(
     plain: CredentialKeeper, stores: tuple[Path, Path]
 ) -> None:
-    plain.make()
+    plain.first()
     path = stores[1] / _NAME
     assert len(path.read_bytes()) == KEK_BYTES
     assert (stat.S_IMODE(path.stat().st_mode), stat.S_IMODE(stores[1].stat().st_mode)) == (0o600, 0o700)
@@ -216,7 +240,7 @@ def test_without_systemd_creds_the_key_is_plain_and_root_s_alone(
 
 def test_whoever_may_not_look_is_told_to_be_root(plain: CredentialKeeper, stores: tuple[Path, Path]) -> None:
     need("a test's right to be somebody else", os.geteuid() == 0)
-    plain.make()
+    plain.first()
     os.seteuid(65534)
     try:
         with pytest.raises(KeyRefused, match="cannot be looked at: Permission denied") as refused:

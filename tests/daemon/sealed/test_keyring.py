@@ -117,8 +117,7 @@ def _configured(folder: Path, config: Config, **sealed: Any) -> Config:  # noqa:
 
 def _stored(config: Config, *keys: tuple[OpeningKey, KeyState]) -> KeyStore:
     store, keeper = key_store(config)
-    keeper.make()
-    kek = keeper.keks()[0]
+    kek = keeper.first()
     store.create(tuple(new_record(kek, key, state) for key, state in keys), kek)
     return store
 
@@ -227,13 +226,10 @@ def test_a_store_that_was_sealed_anew_between_two_readings_still_loads(tmp_path:
     configured = _configured(tmp_path, config, legacy=False)
     key = key_of(KeyKind.X25519)
     store = _stored(configured, (key, KeyState.ACTIVE))
-    old = (tmp_path / "kek").read_bytes()
     _, keeper = key_store(configured)
-    keeper.make()
-    following = keeper.keks()[0]
-    (tmp_path / "kek").replace(tmp_path / "new")
-    (tmp_path / "kek").write_bytes(old)
-    (tmp_path / "kek").chmod(0o600)
+    following = keeper.next(store.opened().kek)
+    assert following is not None
+    (tmp_path / "kek-next").replace(tmp_path / "new")
     store.change(Operation("rotate-kek"), resealing(following), following)
 
     credential = dataclasses.replace(configured.keys, kek=KekSource.CREDENTIAL, credential="kek")

@@ -19,7 +19,7 @@ from daemon.sealed.keys import KeyKind, KeyState, secret_bytes
 from daemon.sealed.keystore import open_store
 from daemon.sealed.token import TokenKek, count, generate, keep_only, session, token_keks
 from tests.key_stores import QUICK_KINDS, key_of, make_store
-from tests.softhsm import PIN
+from tests.softhsm import PIN, leave_half_made
 
 _KNOWN = bytes(range(32))
 
@@ -114,24 +114,28 @@ def test_the_others_are_removed_and_the_one_that_is_kept_opens_as_before(setting
 
 
 def test_what_is_left_of_an_interrupted_making_is_no_hindrance(settings: Pkcs11, kek: TokenKek) -> None:
-    _half_made(settings)
+    leave_half_made(settings)
+    leave_half_made(settings)
     sealed = kek.seal(b"plain", b"")
-    assert sorted(_opened(each, sealed, b"") or b"" for each in token_keks(settings)) == [b"", b"plain"]
+    assert sorted(_opened(each, sealed, b"") or b"" for each in token_keks(settings)) == [b"", b"", b"plain"]
     keep_only(settings, kek)
     assert count(settings) == 1
 
 
-def _half_made(settings: Pkcs11) -> None:
-    with session(settings, writing=True) as opened:
-        opened.create_object(
-            {
-                Attribute.CLASS: ObjectClass.SECRET_KEY,
-                Attribute.KEY_TYPE: KeyType.GENERIC_SECRET,
-                Attribute.LABEL: settings.key,
-                Attribute.VALUE: b"",
-                Attribute.TOKEN: True,
-            }
-        )
+def test_a_key_that_has_gone_opens_nothing_and_seals_nothing(settings: Pkcs11, kek: TokenKek) -> None:
+    sealed = kek.seal(b"plain", b"")
+    keep_only(settings, generate(settings))
+    assert _opened(kek, sealed, b"") is None
+    with pytest.raises(KeyRefused, match="has lost the key"):
+        kek.seal(b"plain", b"")
+
+
+def test_nothing_is_removed_where_the_key_to_keep_has_gone(settings: Pkcs11, kek: TokenKek) -> None:
+    following = generate(settings)
+    keep_only(settings, following)
+    with pytest.raises(KeyRefused, match="has lost the key"):
+        keep_only(settings, kek)
+    assert [each.key_id for each in token_keks(settings)] == [following.key_id]
 
 
 def test_threads_take_turns(kek: TokenKek) -> None:
