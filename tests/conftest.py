@@ -28,7 +28,7 @@ SHARED_DATA = REPOSITORY.parent / "shared" / "data"
 def pytest_addoption(parser: pytest.Parser) -> None:
     """How much the long tests do."""
     parser.addoption("--memory-requests", type=int, default=120, help="requests before memory is searched")
-    parser.addoption("--all-pairs", action="store_true", help="all listed pairs of LFW, not every third")
+    parser.addoption("--all-pairs", action="store_true", help="all listed pairs of LFW, not every sixth")
     parser.addoption("--all-releases", type=int, default=0, help="every broken release, and so many kills of an update")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from daemon.errors import EngineRefused
 from daemon.face.network import Network, as_batch
 from daemon.manifest import Preprocessing
 from daemon.records import REGIONS, FaceCrop, Portrait
@@ -27,12 +28,18 @@ class Recogniser:
 
         Args:
             crops: as many as the engine's profile allows; none gives none.
+
+        Raises:
+            EngineRefused: the network failed, or its embedding is all zeros.
         """
         if not crops:
             return []
         found = self._network.run(as_batch(np.stack([crop.rgb for crop in crops]), self._preprocessing))
         raw = found[EMBEDDING_OUTPUT].astype(np.float32)
-        unit = raw / np.linalg.norm(raw, axis=1, keepdims=True)
+        norms = np.linalg.norm(raw, axis=1, keepdims=True)
+        if not norms.all():
+            raise EngineRefused("the recognition network says nothing of a face", "Run: fvctl engines verify")
+        unit = raw / norms
         return [
             Portrait(vector.copy(), dict(zip(REGIONS, map(float, visible), strict=True)))
             for vector, visible in zip(unit, found[VISIBLE_OUTPUT], strict=True)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import onnxruntime as ort
 
 from daemon.config import Accelerator
@@ -81,14 +82,17 @@ class OnnxNetwork:
             Output name to array.
 
         Raises:
-            EngineRefused: the accelerator failed; the request gets an internal error.
+            EngineRefused: the accelerator failed, or computed what is no number, as half precision may where it
+                overflows; the request gets an internal error.
         """
         try:
             found = self._session.run(None, {self.manifest.input: batch}, _GIVE_BACK if self._is_rare(batch) else None)
         except Exception as error:  # onnxruntime's own errors have no common class but this one
             self.failed = True
             raise EngineRefused(f"network {self.manifest.name} failed: {type(error).__name__}", BUILD) from error
-        self.failed = False
+        self.failed = not all(np.isfinite(values).all() for values in found)
+        if self.failed:
+            raise EngineRefused(f"network {self.manifest.name} computes what is no number", BUILD)
         return dict(zip(self._outputs, found, strict=True))
 
     def _is_rare(self, batch: Floats) -> bool:

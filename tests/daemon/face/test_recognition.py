@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from daemon.errors import EngineRefused
 from daemon.face.alignment import align
 from daemon.face.recognition import Recogniser
 from daemon.manifest import Preprocessing
@@ -81,3 +82,8 @@ def test_no_faces_give_no_portraits_and_no_run() -> None:
     network = Faceless()
     assert Recogniser(network, PLAIN).embed([]) == []
     assert network.shown == []
+
+
+def test_an_embedding_of_nothing_is_refused() -> None:
+    with pytest.raises(EngineRefused, match="says nothing"):
+        Recogniser(Fixed([[0.0, 0.0]], [[1.0] * len(REGIONS)]), PLAIN).embed([_grey()])

@@ -34,6 +34,15 @@ def test_a_failed_run_marks_the_network_until_one_succeeds(copied: Path) -> None
     assert not network.failed
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_no_number_is_no_output(copied: Path, value: float) -> None:
+    network = load_engine(copied, MANIFEST, CPU)
+    with pytest.raises(EngineRefused, match="no number"):
+        network.run(np.full((1, 3, 64, 64), value, np.float32))
+    assert network.failed
+    assert network.works()
+
+
 def test_a_network_that_failed_works_again_once_its_golden_vectors_agree(copied: Path) -> None:
     network = load_engine(copied, MANIFEST, CPU)
     with pytest.raises(EngineRefused):
