@@ -152,7 +152,7 @@ def _rotate_kek(args: argparse.Namespace, config: Config) -> int:
         sealed = len(store.opened().file.keys)
     then = {"next": "restart the daemon now: until then it opens no photo"} if restarts else {}
     show({"rotated": True, "keys": sealed, **then}, args.json)
-    return OK
+    return NEEDS_DOING if restarts else OK
 
 
 def _export_jwks(args: argparse.Namespace, config: Config) -> int:

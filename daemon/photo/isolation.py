@@ -37,8 +37,9 @@ _ENVIRONMENT = {
     "PYTHONDONTWRITEBYTECODE": "1",
     "MALLOC_MMAP_THRESHOLD_": str(20 << 20),  # what a large photo took is given back, what a small one took stays warm
     "MALLOC_TRIM_THRESHOLD_": str(24 << 20),
+    "MALLOC_PERTURB_": str(0xFF),  # what is freed is overwritten: it held parts of photos
 }
-"""All of it: nothing that the daemon was given is for these processes. Source of the last two: glibc, `mallopt(3)`."""
+"""All of it: nothing that the daemon was given is for these processes. Source of the last three: glibc, mallopt(3)."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -205,14 +205,33 @@ def test_an_encrypted_credential_is_no_key(with_systemd: Device, tmp_path: Path)
     assert "expected 32" in with_systemd.refusal(**{CREDENTIALS: str(tmp_path / "not decrypted")})["reason"]
 
 
-def test_where_systemd_is_too_old_to_encrypt_the_plain_credential_serves(with_systemd: Device, tmp_path: Path) -> None:
-    # The programs that the device's shell needs, and no systemd-creds among them.
+@pytest.fixture
+def with_old_systemd(with_systemd: Device, tmp_path: Path) -> Device:
+    """The same device with the programs that its shell needs, and no systemd-creds among them."""
     programs = tmp_path / "programs"
     programs.mkdir()
     for name in ("unshare", "sh", "mount"):
         (programs / name).symlink_to(str(shutil.which(name)))
-    old = dataclasses.replace(with_systemd, environment={"PATH": str(programs)})
-    old.fvctl("init")
+    return dataclasses.replace(with_systemd, environment={"PATH": str(programs)})
+
+
+def test_where_systemd_is_too_old_to_encrypt_the_plain_credential_serves(
+    with_old_systemd: Device, tmp_path: Path
+) -> None:
+    with_old_systemd.fvctl("init")
     assert list((tmp_path / _STORES[0]).iterdir()) == []
-    with with_systemd.daemon(**{CREDENTIALS: str(tmp_path / _STORES[1])}) as daemon:
+    with with_old_systemd.daemon(**{CREDENTIALS: str(tmp_path / _STORES[1])}) as daemon:
+        assert _serves(daemon)
+
+
+def test_where_systemd_is_too_old_a_rotation_ends_with_a_restart(with_old_systemd: Device, tmp_path: Path) -> None:
+    with_old_systemd.fvctl("init")
+    handed = shutil.copytree(tmp_path / _STORES[1], tmp_path / "at first")
+    with with_old_systemd.daemon(**{CREDENTIALS: str(handed)}) as daemon:
+        assert _serves(daemon)
+        told = with_old_systemd.fvctl("rotate-kek", code=1)
+        assert (told["rotated"], told["next"]) == (True, "restart the daemon now: until then it opens no photo")
+        assert daemon.get("/readyz").json["reasons"] == ["keys_unreadable"]
+    handed = shutil.copytree(tmp_path / _STORES[1], tmp_path / "after the restart")
+    with with_old_systemd.daemon(**{CREDENTIALS: str(handed)}) as daemon:
         assert _serves(daemon)

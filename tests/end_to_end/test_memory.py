@@ -26,6 +26,7 @@ from tests.end_to_end.keys import ask, fvctl, jwks
 from tests.end_to_end.memory import MarkedPhotos, times_found
 from tests.end_to_end.photos import scaled
 from tests.running_daemon import RunningDaemon
+from tools.benchmark.processes import tree
 from tools.keys import key_store
 from tools.sealing import Sealer, jwe_sealer
 
@@ -81,6 +82,13 @@ def asked(
 def test_no_run_of_a_photo_is_left_in_memory(asked: RunningDaemon, photos: MarkedPhotos) -> None:
     runs = [run for run in photos.runs_in(asked.worker) if run[0] >= _RUN_BYTES]
     assert runs == [], f"{len(runs)} runs, {sum(whole == length for length, whole in runs)} of them whole photos"
+
+
+def test_no_run_of_a_photo_is_left_in_the_memory_of_decoders(asked: RunningDaemon, photos: MarkedPhotos) -> None:
+    template, *helpers = tree(asked.worker)[1:]
+    assert len(helpers) > 0
+    runs = [run for process in (template, *helpers) for run in photos.runs_in(process) if run[0] >= _RUN_BYTES]
+    assert runs == []
 
 
 def test_a_photo_that_is_in_memory_would_be_found(samples: dict[str, bytes]) -> None:
