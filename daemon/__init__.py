@@ -3,9 +3,10 @@
 "The contract" is what a terminal sees: `api/openapi.yaml` and `sealed/FORMAT.md`, and the table of thresholds in
 README.md.
 
-The map, from the socket down. A module imports downward only; siblings never import each other.
+The map, from the socket down. A module imports downward only; of its own line only where pyproject.toml says so.
 
     wsgi  gunicorn_conf      what gunicorn loads
+    connections  pool        a worker that no sender can hold; threads that are all there from the start
     app                      builds every object, lists every route
     api/                     HTTP: reads the form, answers in the contract's words
     pipeline                 the eight numbered steps of one request

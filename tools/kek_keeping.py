@@ -1,4 +1,4 @@
-"""Makes the key-encryption key (KEK) and puts the next one in its place, wherever it is kept.
+"""Makes the key-encryption key (KEK) and exchanges it for the next one, wherever it is kept.
 
 The daemon only ever reads it: as a credential that systemd hands over, inside a token, or from a file.
 """
@@ -26,7 +26,7 @@ _SECONDS = 60
 
 
 class KekKeeper(Protocol):
-    """One place where a KEK is kept."""
+    """One place where a KEK is kept; each method raises KeyRefused where that place cannot be used."""
 
     def keks(self) -> tuple[Kek, ...]:
         """The KEK in use and, during a rotation, the next one; KeyRefused where there is none."""
@@ -111,7 +111,7 @@ def _works(kek: Kek) -> bool:
 
 
 class FileKeeper:
-    """In a plain file, for development; the next one has a name of its own."""
+    """In a plain file, for development. The next one has a name of its own, and is the one to keep."""
 
     def __init__(self, settings: Keys, path: Path) -> None:
         self._settings = settings
@@ -201,7 +201,7 @@ class CredentialKeeper:
         return AesKek(self._content(NEXT))
 
     def keep_only(self, kek: Kek) -> bool:
-        """See KekKeeper; a credential's name is part of its encryption, so it is encrypted anew."""
+        """See KekKeeper; the next one. A credential's name is part of its encryption, so it is encrypted anew."""
         self._store("", self._content(NEXT))
         self._path(NEXT).unlink()
         return not self._encrypts

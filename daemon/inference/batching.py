@@ -2,7 +2,7 @@
 
 An accelerator runs a batch in hardly more time than one photo: whoever gets it takes along what queued while it was
 busy, and nobody waits while it is idle. A CPU gains nothing by batches, so there runs stand side by side, each on one
-core, as many as the device has cores for: more would only need more memory (measured in trt_engines/README.md).
+core, as many as the device has cores for: more would only need more memory (measured, README.md).
 
 The queue needs no bound and no deadline of its own: the requests that can stand in it are those that were admitted.
 """

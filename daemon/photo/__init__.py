@@ -2,7 +2,7 @@
 
     decoder      what the pipeline calls: limits, how many pixels are wanted
     isolation    hands a photo to a process of its own, and takes the pixels or the refusal back
-    process      that process: forks one child per photo from a template that holds no photo and no key
+    process      that process: a template that holds no photo and no key, and helpers forked from it
     decoding     one photo: which format, its limits, its pixels upright
     pictures     JPEG, PNG, GIF, TIFF: the one owner of Pillow
     jpeg         the pixels of a sound JPEG: the one owner of simplejpeg

@@ -17,8 +17,8 @@ def draw(photo: memoryview, stored: Bytes) -> bool:
 
     Args:
         photo: the photo's bytes; grey or in three colours: what four mean differs between libraries.
-        stored: where they go, uint8 (height, width, 3), RGB, in any order in memory; of the photo's size, or 2, 4 or 8
-            times smaller, rounded up.
+        stored: where they go, uint8 (height, width, 3), 0..255, RGB, in any order in memory; of the photo's size, or 2,
+            4 or 8 times smaller, rounded up.
 
     Returns:
         Whether they are there: not for a photo with the least fault.

@@ -104,7 +104,7 @@ class Picture(Protocol):
         """Write the pixels as stored.
 
         Args:
-            stored: where they go, uint8 (height, width, 3), RGB; in any order in memory.
+            stored: where they go, uint8 (height, width, 3), 0..255, RGB; in any order in memory.
 
         Raises:
             InvalidPhotoType: the photo does not decode.

@@ -36,7 +36,11 @@ Source: PKCS #11 3.0, section 5.6.8 (C_Login, C_Logout).
 
 
 class TokenKek:
-    """A KEK in a token, by label and id; one short session an operation."""
+    """A KEK in a token, by label and id; one short session an operation.
+
+    Attributes:
+        key_id: CKA_ID of the key; empty where its maker gave it none.
+    """
 
     def __init__(self, settings: Pkcs11, key_id: bytes) -> None:
         self.key_id = key_id
@@ -46,13 +50,13 @@ class TokenKek:
         """See `daemon.sealed.kek.Kek`.
 
         Raises:
-            KeyRefused: the token does not answer.
+            KeyRefused: the key has gone, or the token does not answer.
         """
         nonce = os.urandom(_NONCE_BYTES)
         with session(self._settings) as opened:
             found = self._found(opened, EncryptMixin)
             if not found:
-                raise KeyRefused(f"the token {self._settings.token} has lost the key", "See which keys it has.")
+                raise _lost(self._settings)
             how = _how(nonce, associated)
             return nonce + bytes(found[0].encrypt(plain, mechanism=Mechanism.AES_GCM, mechanism_param=how))
 
@@ -70,6 +74,13 @@ class TokenKek:
         """The key, if it is there and able to do something; several where keys of other makers have no id."""
         keys = _keys(opened, self._settings)
         return [key for key in keys if isinstance(key, able) and _id(key) == self.key_id]
+
+
+def _lost(settings: Pkcs11) -> KeyRefused:
+    return KeyRefused(
+        f"the token {settings.token} has lost the key {settings.key}",
+        f"See what is there: pkcs11-tool --module {settings.module} --token-label {settings.token} --login -O",
+    )
 
 
 def _opened_by(key: Any, sealed: bytes, associated: bytes) -> bytearray | None:  # noqa: ANN401 - python-pkcs11's key
@@ -157,7 +168,7 @@ def keep_only(settings: Pkcs11, kek: TokenKek) -> None:
     with session(settings, writing=True) as opened:
         ids = [(_id(key), key) for key in _keys(opened, settings)]  # all are read before any is removed
         if kek.key_id not in [key_id for key_id, _ in ids]:
-            raise KeyRefused(f"the token {settings.token} has lost the key", "See which keys it has.")
+            raise _lost(settings)
         for key_id, key in ids:
             if key_id != kek.key_id:
                 key.destroy()

@@ -169,7 +169,7 @@ def _loads(measured: Measured) -> list[Row]:
     kept_up = above.throughput / saturated
     return [
         _figure(f"p99 at {BELOW:.0%} of saturation / one client's median", p99, Promise(True, 3)),
-        _figure("the least that it could be: the same arrivals, work of the saturated rate, no other wait", queued),
+        _figure("the same with an ideal queue: same arrivals, each takes 1 / saturated rate", queued),
         _figure(f"not answered at {BELOW:.0%} of saturation", failed, Promise(True, 0)),
         _figure(f"verifications per second at {ABOVE:.0%} / saturated", kept_up),
     ]
@@ -181,7 +181,7 @@ def _device(measured: Measured) -> list[Row]:
         [] if memory.pss_mb is None else [_figure("memory of all processes, MB", memory.pss_mb, Promise(True, 500))]
     )
     return [
-        _figure("start to ready, median of seconds", float(np.median(measured.ready_s)), Promise(True, 3)),
+        _figure("seconds from start to ready, median", float(np.median(measured.ready_s)), Promise(True, 3)),
         *shared,
         _figure("memory of the worker, MB", mb, None if shared else Promise(True, 500)),
         _figure("memory of the worker / OpenCV's process", mb / measured.opencv_memory.rss_mb),

@@ -9,6 +9,8 @@ source                     what a device takes from a web server or a stick, ver
 layout, state, rollout     where things are on a device, what it is at, whether it is its turn
 environment, migrations    what an installation makes: an environment, a configuration
 units, gate                the service, and whether a release proves itself in it
+preparation, proving       what it needs beside: configuration, keys, engines; known answers from it
 installation               the steps in their order, and back
+for_makers, for_devices    `fvctl release` where releases are made, and on a device
 bootstrap                  the Debian package for a box that has nothing yet
 """

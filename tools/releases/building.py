@@ -56,8 +56,8 @@ _FOLDERS = ("trt_engines", "systemd")
 _TEXTS = ("README.md", "CHANGELOG.md", "LICENSE")
 
 PROOF = Proof(ready_s=120.0, watched_s=20.0, comparison_ms=2000.0, commands=(("selftest",),))
-"""Source: TimeoutStartSec= of the unit; ten restarts of RestartSec=; ten times a comparison on two busy cores, where
-systemd/README.md has the figures. A release that is slower by less is found by `fvctl bench`, not here."""
+"""Source: TimeoutStartSec= of the unit; ten restarts of RestartSec=; twenty times a comparison on two busy cores
+(`fvctl bench`). A release that is slower by less is found by `fvctl bench`, not here."""
 
 
 @dataclass(frozen=True, slots=True)
