@@ -5,6 +5,7 @@ Steps 1 to 5 run for both photos at the same time. Where both photos are refused
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, wait
 from contextlib import contextmanager
@@ -63,7 +64,7 @@ class Pipeline:
         cosine = watch.run(Step.COMPARE, compare, *portraits)  # 7
         return watch.run(Step.CALIBRATE, self._stages.calibration.score, cosine)  # 8
 
-    def portrait(self, request: VerificationRequest, photo: SealedPhoto, watch: Stopwatch) -> Portrait:
+    def _portrait(self, request: VerificationRequest, photo: SealedPhoto, watch: Stopwatch, turns: _Turns) -> Portrait:
         """The face of one of the request's photos.
 
         Raises:
@@ -71,7 +72,9 @@ class Pipeline:
         """
         stages = self._stages
         with _blaming(photo):
-            with watch.run(Step.OPEN, stages.opener.open, photo.text, request.sender) as plain:  # 1
+            with turns.of(photo):
+                opened = watch.run(Step.OPEN, stages.opener.open, photo.text, request.sender)  # 1
+            with opened as plain:
                 looks = Looks(
                     watch.each(Step.DECODE, partial(stages.decoder.decode, plain, request.auto_rotate)),  # 2
                     watch.each(Step.DETECT, partial(stages.detector.find, auto_rotate=request.auto_rotate)),  # 3
@@ -84,13 +87,14 @@ class Pipeline:
     def _portraits(self, request: VerificationRequest, watch: Stopwatch) -> tuple[list[Portrait], list[RequestError]]:
         """The faces up to the first photo that is refused, and that refusal."""
         first, second = request.photos
+        turns = _Turns(first, self._stages.opener.remembers)
         try:
-            ahead = self._executor.submit(self.portrait, request, second, watch)
+            ahead = self._executor.submit(self._portrait, request, second, watch, turns)
         except RuntimeError:  # the process is ending: another one, or another device, can answer
             raise TryLater("stopping", 1) from None
         portraits: list[Portrait] = []
         try:
-            portraits.append(self.portrait(request, first, watch))
+            portraits.append(self._portrait(request, first, watch, turns))
             portraits.append(ahead.result())
         except RequestError as refusal:
             return portraits, [refusal]
@@ -106,6 +110,31 @@ class Pipeline:
             for photo, portrait in zip(request.photos, portraits, strict=False):  # portraits may be fewer
                 with _blaming(photo):
                     self._stages.occlusion_gate.check(portrait)
+
+
+class _Turns:
+    """Who opens first: photo one, where it could be the same sealed photo as photo two, which opens only once.
+
+    Args:
+        first: photo one.
+        count: whether turns count.
+    """
+
+    def __init__(self, first: SealedPhoto, count: bool) -> None:
+        self._first = first
+        self._first_has_opened = threading.Event()
+        if not count:
+            self._first_has_opened.set()
+
+    @contextmanager
+    def of(self, photo: SealedPhoto) -> Iterator[None]:
+        """A photo's turn; the first one's comes at once, in the request's own thread."""
+        if photo is not self._first:
+            self._first_has_opened.wait()
+        try:
+            yield
+        finally:
+            self._first_has_opened.set()
 
 
 @contextmanager

@@ -189,8 +189,8 @@ class _Helper:
     Attributes:
         orders: the socket to it.
         theirs: its end, until it has it.
-        memory: descriptors of the memory shared with it: the photo's, the pixels'. Between photos it is overwritten, and
-            as large as the last photo and the most pixels so far, up to _KEPT_BYTES.
+        memory: descriptors of the memory shared with it: the photo's, the pixels'. Between photos it is overwritten,
+            and as large as the last photo and the most pixels so far, up to _KEPT_BYTES.
         stays: whether it is there for another photo.
     """
 

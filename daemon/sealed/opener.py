@@ -26,13 +26,19 @@ class Jwe(Protocol):
 class Opener:
     """Step 1 of the pipeline.
 
+    Attributes:
+        remembers: whether it depends on the photos before whether one opens.
+
     Args:
         settings: which formats open.
         jwe: the JWE format.
         ring: gives the keys as they are now.
     """
 
+    remembers = False
+
     def __init__(self, settings: Sealed, jwe: Jwe, ring: Callable[[], KeyRing]) -> None:
+        self.remembers = settings.freshness is not None
         self._settings = settings
         self._jwe = jwe
         self._ring = ring

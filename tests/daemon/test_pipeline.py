@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from daemon.audit import Stopwatch
-from daemon.config import Sealed
+from daemon.config import Freshness, Sealed
 from daemon.errors import (
     DetectionFailed,
     EngineRefused,
@@ -160,9 +160,9 @@ def test_covered_faces_are_compared_where_no_check_is_asked_for(pipeline: Pipeli
     assert 0 <= _score(pipeline, sealed["masked"], sealed["biden"]) <= 1
 
 
-def _opener(sealed_format: Jwe) -> Opener:
+def _opener(sealed_format: Jwe, freshness: Freshness | None = None) -> Opener:
     """Opens by a format of the test's; its texts have a dot, as a JWE has."""
-    settings = Sealed(jwe=True, freshness=None, legacy=False, allow_published_key=False)
+    settings = Sealed(jwe=True, freshness=freshness, legacy=False, allow_published_key=False)
     return Opener(settings, sealed_format, lambda: KeyRing([], date.today))
 
 
@@ -189,6 +189,28 @@ def test_both_opened_photos_are_wiped_whether_they_decode_or_not(
         assert _refusal(pipeline, request) == (InvalidPhotoType, SECOND)
     assert sorted(map(bool, keeping.buffers)) == [True, True]
     assert not any(any(buffer) for buffer in keeping.buffers)
+
+
+class _Once(_Keeping):
+    """Opens one photo and no other, photo one late."""
+
+    def open(self, text: str, keys: object, sender: str) -> bytearray:
+        """What the legacy format gives, once."""
+        if text.startswith("one"):
+            time.sleep(0.2)
+        if self.buffers:
+            raise SealedPhotoRefused
+        return super().open(text.removeprefix("one"), keys, sender)
+
+
+def test_of_one_sealed_photo_sent_twice_photo_one_opens(
+    stages: Stages, sealed: dict[str, str], legacy: LegacyFormat
+) -> None:
+    once = _opener(_Once(legacy), Freshness(max_age_s=60, clock_skew_s=5, remembered=10))
+    with ThreadPoolExecutor(1) as pool:
+        pipeline = Pipeline(dataclasses.replace(stages, opener=once), pool)
+        request = _request("one." + sealed["biden"], "." + sealed["biden"])
+        assert _refusal(pipeline, request) == (SealedPhotoRefused, SECOND)
 
 
 class _Broken:
