@@ -165,7 +165,11 @@ def _answered(status: int, headers: Any, body: bytes) -> Answered:  # noqa: ANN4
     answer = json.loads(body)
     if not isinstance(answer, dict) or not isinstance(answer.get("code"), int):
         raise TypeError("the answer is not one of a faceverifyd")
-    if answer["code"] == SUCCESS_CODE and not 0 <= float(answer.get("verification_score") or -1) <= 1:
+    if answer["code"] == SUCCESS_CODE and not _is_score(answer.get("verification_score")):
         raise ValueError("the score is not one of a faceverifyd")
     named = {name: headers.get(name) for name in ("X-Error-Field", "Server-Timing", "Retry-After")}
     return Answered(status, answer, *named.values())
+
+
+def _is_score(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1

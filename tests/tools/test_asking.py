@@ -58,7 +58,13 @@ def test_another_web_server_is_no_daemon(status: int) -> None:
                 act()
 
 
-@pytest.mark.parametrize("score", [-0.5, 1.5, "high", None])
+@pytest.mark.parametrize("score", [0.0, 0, 1.0])
+def test_a_score_at_the_end_of_its_range_is_one(score: float) -> None:
+    with web_server(COMPARED | {"verification_score": score}) as server:
+        assert Daemon(server.url).ask({}).body["verification_score"] == score
+
+
+@pytest.mark.parametrize("score", [-0.5, 1.5, "high", None, True])
 def test_a_score_outside_its_range_is_no_daemon_s(score: object) -> None:
     with web_server(COMPARED | {"verification_score": score}) as server, pytest.raises(ConfigurationRefused):
         Daemon(server.url).ask({})
