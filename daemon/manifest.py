@@ -19,6 +19,9 @@ from daemon.config import AtLeastOne
 from daemon.yaml_file import STRICT, read_yaml
 
 Share = Annotated[float, Field(ge=0, le=1)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
+"""It is part of a reason that /readyz gives, and so held to that one's pattern in daemon/api/openapi.yaml."""
+
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -105,7 +108,7 @@ class Manifest:
     A detector sets `detection`, a recogniser `occlusion`; `daemon.app` refuses one without its own.
     """
 
-    name: str
+    name: Name
     task: Literal["detection", "recognition"]
     source: Source
     recipe: tuple[Rewrite, ...]

@@ -45,6 +45,9 @@ def test_the_recognition_network_names_an_occlusion_head_of_the_pinned_hash() ->
 @pytest.mark.parametrize(
     ("changes", "where"),
     [
+        ({"name": "my-net"}, "name"),
+        ({"name": "Sface"}, "name"),
+        ({"name": ""}, "name"),
         ({"task": "weather"}, "task"),
         ({"recipe": ["make_faster"]}, "recipe.0"),
         ({"cosine_min": 1.5}, "cosine_min"),
@@ -54,8 +57,9 @@ def test_the_recognition_network_names_an_occlusion_head_of_the_pinned_hash() ->
     ],
 )
 def test_a_fault_is_named(tmp_path: Path, changes: dict[str, Any], where: str) -> None:
-    with pytest.raises(ConfigurationRefused, match=rf"\n  {where}"):
+    with pytest.raises(ConfigurationRefused, match=rf"\n  {where}") as refused:
         load_manifest(_changed(tmp_path, **changes))
+    assert "manifest.yaml" in refused.value.remedy
 
 
 def test_a_missing_manifest_is_refused(tmp_path: Path) -> None:
