@@ -150,6 +150,8 @@ class Gate:
             address = ipaddress.ip_address(peer)
         except ValueError:  # a Unix socket has no address: its peer is on this machine
             return True
+        # An IPv4 peer of a socket for both families: ::ffff:10.0.0.1 is in no network of IPv4.
+        address = getattr(address, "ipv4_mapped", None) or address
         return any(address in network for network in self._networks)
 
 

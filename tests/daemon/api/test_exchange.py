@@ -235,7 +235,7 @@ def test_unknown_callers_do_not_use_up_a_terminal_s_allowance(tmp_path: Path) ->
     assert site.client.simulate_post("/terminals", headers=KNOWN).status_code == 200
 
 
-@pytest.mark.parametrize("peer", ["127.0.0.1", "127.8.0.1", "::1", ""])
+@pytest.mark.parametrize("peer", ["127.0.0.1", "127.8.0.1", "::1", "::ffff:127.0.0.1", ""])
 def test_management_is_answered_on_its_networks_and_its_socket(site: Site, peer: str) -> None:
     assert site.client.simulate_get("/management", extras={"REMOTE_ADDR": peer}).status_code == 200
 
