@@ -26,6 +26,9 @@ Codes, messages and HTTP statuses are not here: `daemon.api.responses` has the o
 
 from __future__ import annotations
 
+NOT_READY_S = 5
+"""Seconds after which a device that is not ready is worth another try; as long as systemd/haproxy.cfg says."""
+
 
 class FaceverifydError(Exception):
     """Whatever this product raises on purpose."""
@@ -83,7 +86,7 @@ class UnknownTerminal(RequestError):
 
 
 class TryLater(RequestError):
-    """The device cannot take the request now: queue full or deadline passed.
+    """The device cannot take the request now: not ready, queue full or deadline passed.
 
     Attributes:
         retry_after_s: whole seconds after which trying again makes sense, at least 1.

@@ -15,10 +15,10 @@ import falcon
 from daemon.api.certificate import shown_certificate
 from daemon.api.credentials import Credentials
 from daemon.api.rate_limit import RateLimit
-from daemon.api.responses import INTERNAL_ERROR, SUCCESS_CODE, answer_to, failure_body
+from daemon.api.responses import INTERNAL_ERROR, SUCCESS_CODE, UNAVAILABLE, Answer, answer_to, failure_body
 from daemon.audit import Journal, Metrics, Stopwatch
 from daemon.config import Management
-from daemon.errors import InvalidArgument, RequestError, TryLater, UnknownTerminal
+from daemon.errors import NOT_READY_S, DeviceError, InvalidArgument, RequestError, TryLater, UnknownTerminal
 from daemon.records import Sender
 
 NO_ROUTE = "none"
@@ -93,18 +93,20 @@ class Exchange:
         response.status = falcon.code_to_http_status(answer.status)
         response.content_type = falcon.MEDIA_JSON
         response.data = failure_body(answer, request.context.request_id)
-        for name, value in _headers(error).items():
+        for name, value in _headers(error, answer).items():
             response.set_header(name, value)
-        if answer is INTERNAL_ERROR:
+        if answer is INTERNAL_ERROR or isinstance(error, DeviceError):
             self._journal.fault(error, request.context.request_id)
 
 
-def _headers(error: Exception) -> dict[str, str]:
+def _headers(error: Exception, answer: Answer) -> dict[str, str]:
     """Headers that an error adds to its answer."""
     if isinstance(error, falcon.HTTPMethodNotAllowed):
         return dict(error.headers or {})
     if isinstance(error, TryLater):
         return {"Retry-After": str(error.retry_after_s)}
+    if answer is UNAVAILABLE:
+        return {"Retry-After": str(NOT_READY_S)}
     field = getattr(error, "field", None)
     return {"X-Error-Field": field} if field else {}
 

@@ -24,6 +24,7 @@ class Answer(NamedTuple):
 COMPARED = Answer(SUCCESS_CODE, "compared", 200)
 INTERNAL_ERROR = Answer(5000, "internal error", 500)
 LENGTH_REQUIRED = Answer(1200, "invalid argument", 411)
+UNAVAILABLE = Answer(5003, "service unavailable", 503)
 
 ANSWERS: dict[type[Exception], Answer] = {
     errors.InvalidArgument: Answer(1200, "invalid argument", 400),
@@ -35,14 +36,18 @@ ANSWERS: dict[type[Exception], Answer] = {
     errors.FaceOccluded: Answer(4004, "face occlusion", 400),
     errors.UnknownTerminal: Answer(1100, "invalid credential", 401),
     errors.RateLimited: Answer(1002, "rate limit exceeded", 429),
-    errors.TryLater: Answer(5003, "service unavailable", 503),
+    errors.TryLater: UNAVAILABLE,
+    errors.ConfigurationRefused: UNAVAILABLE,
+    errors.KeyRefused: UNAVAILABLE,
     falcon.HTTPNotFound: Answer(2000, "resource not found", 404),
     falcon.HTTPMethodNotAllowed: Answer(1200, "invalid argument", 405),
     falcon.HTTPLengthRequired: LENGTH_REQUIRED,
     falcon.HTTPContentTooLarge: Answer(2004, "invalid content length", 413),
     falcon.HTTPError: Answer(1200, "invalid argument", 400),
 }
-"""Source: the contract's table of codes. What is not here, nor an ancestor of it, is a fault of the device: 5000."""
+"""Source: the contract's table of codes. What is not here, nor an ancestor of it, is a fault of the device: 5000.
+
+Registry and keys are repaired under a daemon that runs: until then it is not ready, and another device may be."""
 
 
 def answer_to(error: BaseException) -> Answer:

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 
 from daemon.config import Freshness
-from daemon.errors import SealedPhotoRefused, TryLater
+from daemon.errors import NOT_READY_S, SealedPhotoRefused, TryLater
 from daemon.sealed.header import is_photo_id, is_time
 
 CLOCK_SET_BACK = "clock_set_back"
@@ -40,8 +40,7 @@ class FreshPhotos:
 
     def reasons(self) -> list[str]:
         """Stable ids of why no photo can be fresh: the clock is before what is known since, whatever is sealed now."""
-        behind = self._clock() + self._settings.clock_skew_s < self._known_since
-        return [CLOCK_SET_BACK] if behind else []
+        return [CLOCK_SET_BACK] if self._is_behind(self._clock()) else []
 
     def take(self, iat: object, jti: object) -> None:
         """Take a photo for the first and only time.
@@ -52,12 +51,15 @@ class FreshPhotos:
 
         Raises:
             SealedPhotoRefused: either is missing or of a wrong type, it is too old, from the future, or was seen.
-            TryLater: as many ids as may be are remembered, and none can be forgotten yet.
+            TryLater: the clock was set back, so that none can be fresh; or as many ids as may be are remembered, and
+                none can be forgotten yet.
         """
         if not is_time(iat) or not is_photo_id(jti):
             raise SealedPhotoRefused
         with self._lock:
             now = self._clock()
+            if self._is_behind(now):
+                raise TryLater(CLOCK_SET_BACK, NOT_READY_S)
             self._forget(now)
             if not self._is_in_time(iat, now) or jti in self._seen:
                 raise SealedPhotoRefused
@@ -66,6 +68,9 @@ class FreshPhotos:
                 raise TryLater("as many sealed photos are remembered as may be", max(1, math.ceil(wait_s)))
             self._seen.add(jti)
             heapq.heappush(self._oldest_first, (iat, jti))
+
+    def _is_behind(self, now: float) -> bool:
+        return now + self._settings.clock_skew_s < self._known_since
 
     def _oldest_in_time(self, now: float) -> float:
         return now - self._settings.max_age_s - self._settings.clock_skew_s

@@ -49,7 +49,7 @@ class JweFormat:
 
         Raises:
             SealedPhotoRefused: it does not open for this sender, whatever the reason, or is not fresh.
-            TryLater: the memory of photos seen is full.
+            TryLater: the memory of photos seen is full, or the clock was set back.
         """
         photo = self._opened(text, keys, sender)
         if photo is None:

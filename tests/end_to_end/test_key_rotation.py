@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.api.health import JWKS_PATH
 from daemon.sealed.keystore import STORE_FILE
 from tests.conftest import Site
 from tests.end_to_end.contract import check_compared, check_refused
@@ -190,9 +191,9 @@ def test_harmed_keys_stop_the_service_and_repaired_ones_bring_it_back(
     kept = [(path, path.read_bytes()) for path in (store, kek)]
     harm(store, kek)
     refused, ready = _answers(daemon, key, faceless)
-    check_refused(refused, 5000, status=500)
+    check_refused(refused, 5003, status=503)
     assert (ready.status, ready.json["reasons"]) == (503, ["keys_unreadable"])
-    assert daemon.get("/.well-known/jwks.json").status == 500
+    check_refused(daemon.get(JWKS_PATH), 5003, status=503)
     assert daemon.get("/healthz").status == 200
     for path, content in kept:
         path.write_bytes(content)

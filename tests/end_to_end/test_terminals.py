@@ -176,7 +176,7 @@ def test_faulty_registry_lets_nobody_in_and_serves_again_when_it_is_repaired(
 ) -> None:
     daemon = seen_by(branch.own)
     branch.registry.write_text("terminals: [")
-    check_refused(daemon.verify(pair), 5000, status=500)
+    check_refused(daemon.verify(pair), 5003, status=503)
     ready = daemon.get("/readyz")
     assert (ready.status, ready.json["reasons"]) == (503, ["terminals_unreadable"])
     fault = [event for event in daemon.events if event["event"] == "fault"][-1]

@@ -61,7 +61,7 @@ def test_a_unit_that_lost_a_line_and_a_fault_in_the_journal_are_named_and_mended
     store = f"{STATE_FOLDER}/keys/keystore.json"
     device.run("sed", "-i", "/^NoNewPrivileges=/d", f"/etc/systemd/system/{SERVICE}")
     device.run("chmod", "644", store)
-    assert device.get(JWKS_PATH).status == 500
+    assert device.get(JWKS_PATH).status == 503
     device.run("chmod", "600", store)
     answers = _asked(device, "hardening", "unit", "log_errors")
     assert {row["status"] for row in answers.values()} == {"needs_doing"}

@@ -202,7 +202,8 @@ def test_with_a_faulty_registry_the_journal_says_what_to_do(tmp_path: Path) -> N
     site = Site(credentials=_guarding(tmp_path))
     (tmp_path / "terminals.yaml").chmod(0o644)
     result = site.client.simulate_post("/terminals", headers=KNOWN)
-    assert _answer(result) == (500, 5000, "internal error")
+    assert _answer(result) == (503, 5003, "service unavailable")
+    assert result.headers["Retry-After"] == "5"
     (fault,) = [line for line in site.lines() if line["event"] == "fault"]
     assert fault["request_id"] == result.json["request_id"]
     assert "mode 0644" in fault["reason"]

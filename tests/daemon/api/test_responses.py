@@ -28,7 +28,8 @@ CONTRACT: list[tuple[Exception, tuple[int, str, int]]] = [
     (falcon.HTTPLengthRequired(), (1200, "invalid argument", 411)),
     (falcon.HTTPContentTooLarge(), (2004, "invalid content length", 413)),
     (errors.EngineRefused("x", "y"), (5000, "internal error", 500)),
-    (errors.KeyRefused("x", "y"), (5000, "internal error", 500)),
+    (errors.KeyRefused("x", "y"), (5003, "service unavailable", 503)),
+    (errors.ConfigurationRefused("x", "y"), (5003, "service unavailable", 503)),
     (LookupError("x"), (5000, "internal error", 500)),
 ]
 

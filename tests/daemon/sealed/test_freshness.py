@@ -168,8 +168,17 @@ def test_of_many_that_bring_the_same_photo_at_once_one_is_served(clock: Clock) -
 def test_a_clock_that_was_ahead_at_the_start_and_is_set_right_is_a_reason_not_to_serve(clock: Clock) -> None:
     memory = _memory(clock, age_s=-365 * 24 * 3600)
     assert memory.reasons() == [CLOCK_SET_BACK]
+    with pytest.raises(TryLater) as later:
+        memory.take(clock.now, "one")
+    assert later.value.retry_after_s == 5
     clock.now += 366 * 24 * 3600
     assert memory.reasons() == []
+    memory.take(clock.now, "one")
+
+
+def test_what_says_not_when_it_was_sealed_is_refused_whatever_the_clock_says(clock: Clock) -> None:
+    with pytest.raises(SealedPhotoRefused):
+        _memory(clock, age_s=-365 * 24 * 3600).take(None, "one")
 
 
 def test_a_clock_that_is_set_back_by_no_more_than_clocks_differ_is_none(clock: Clock) -> None:
