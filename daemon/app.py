@@ -136,10 +136,12 @@ def watched_ring(config: Config) -> Watched[KeyRing]:
     """The keys that open photos, read again when the store or the key-encryption key changed.
 
     Raises:
-        KeyRefused: see `load_ring`.
+        KeyRefused: see `load_ring` and `KeyRing.require`.
     """
     files = (config.keys.store / STORE_FILE, *kek_files(config.keys, os.environ))
-    return Watched(files, lambda: load_ring(config, today_utc))
+    ring = Watched(files, lambda: load_ring(config, today_utc))
+    ring.kept().require(config.sealed)
+    return ring
 
 
 def make_memory(config: Config) -> FreshPhotos | None:
@@ -229,10 +231,12 @@ def create_app(config: Config, journal: Journal) -> Daemon:
     credentials = Credentials(config.terminals.authentication, registry, today_utc)
     gate = Gate(credentials, RateLimit(config.terminals, registry, time.monotonic), config.management)
     tls = make_tls(config, lambda _fault: None)  # gunicorn's own instance reports
-    condition = Condition(networks.both, ring, registry, memory, tls, _warnings(config, ring, journal, networks))
-    pulse = Pulse(config.health, networks.reproduce, time.monotonic)
     # The turnstile tells the metrics what it sees, and they ask it: it is made first.
     turnstile = Turnstile(config.admission, time.monotonic, lambda waited_s: metrics.waited(waited_s))
+    condition = Condition(
+        networks.both, ring, config.sealed, registry, memory, tls, turnstile, _warnings(config, ring, journal, networks)
+    )
+    pulse = Pulse(config.health, networks.reproduce, time.monotonic)
     lost = Lost(lambda: journal.lost, lambda: decoders.lost)
     figures = Figures(about_device(config.inference, networks.both), condition, turnstile, lost)
     metrics = _make_metrics(figures)

@@ -106,6 +106,11 @@ class Turnstile:
             self._usual_s += (self._clock() - began - self._usual_s) / 10
 
     @property
+    def closed(self) -> bool:
+        """Whether nobody is admitted any more."""
+        return self._closed
+
+    @property
     def running(self) -> int:
         """Requests that are worked on."""
         return self._running

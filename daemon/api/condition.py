@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 
+from daemon.api.admission import Turnstile
 from daemon.api.credentials import UNREADABLE
 from daemon.api.registry import CertificateProof, Registry
-from daemon.errors import DeviceError
+from daemon.config import Sealed
+from daemon.errors import DeviceError, KeyRefused
 from daemon.inference.network import OnnxNetwork
 from daemon.sealed.freshness import CLOCK_SET_BACK, FreshPhotos
 from daemon.sealed.keyring import LEGACY_WARNING, PUBLISHED_WARNING, KeyRing
@@ -21,10 +23,17 @@ from daemon.watched import Watched
 
 JOURNAL_LOSES = "journal_loses_lines"
 LOWERED = "accelerator_lowered"
+NO_KEY_OPENS = "no_key_opens"
+"""Reason id: a format that is turned on has no key any more; its last one reached its last day, or was destroyed."""
+
+STOPPING = "stopping"
+"""Reason id: a connection that is kept can still ask, and no photo is taken."""
+
 DEVICE = "of the device"
 """Whose certificate it is that terminals see."""
 
 _RESTART = "Restart it: systemctl restart faceverifyd; where it fails again: fvctl doctor --only engines"
+_START = "Where it was not meant to: systemctl start faceverifyd"
 _SET_CLOCK = (
     "Set it: timedatectl set-ntp true, or timedatectl set-time; or, where it is right: systemctl restart faceverifyd"
 )
@@ -97,22 +106,26 @@ class Condition:
     Attributes:
         networks: those that are loaded.
         ring: the keys that open photos.
+        sealed: which formats must open.
         registry: the terminals that may ask; None where they are not authenticated.
         memory: which sealed photos were seen; None where they may be sent again.
         tls: how connections are protected; None where they are not.
+        turnstile: whether anybody is let in.
         warnings: gives the weaknesses in use.
     """
 
     networks: tuple[OnnxNetwork, ...]
     ring: Watched[KeyRing]
+    sealed: Sealed
     registry: Watched[Registry] | None
     memory: FreshPhotos | None
     tls: ServerTls | None
+    turnstile: Turnstile
     warnings: Callable[[], tuple[str, ...]]
 
     def troubles(self) -> list[Trouble]:
         """Why the device does not serve; none where it does."""
-        return [*self._failed_networks(), *self._unreadable(), *self._clock()]
+        return [*self._failed_networks(), *self._unreadable(), *self._without_key(), *self._clock(), *self._stop()]
 
     def reasons(self) -> list[str]:
         """The ids of the troubles."""
@@ -140,6 +153,16 @@ class Condition:
         for reason, fault in faults.items():
             if fault is not None:
                 yield Trouble(reason, str(fault.args[0]), fault.remedy)
+
+    def _without_key(self) -> Iterator[Trouble]:
+        try:
+            self.ring.kept().require(self.sealed)
+        except KeyRefused as fault:
+            yield Trouble(NO_KEY_OPENS, str(fault.args[0]), fault.remedy)
+
+    def _stop(self) -> Iterator[Trouble]:
+        if self.turnstile.closed:
+            yield Trouble(STOPPING, "it stops: what has begun is answered, and nothing new begins", _START)
 
     def _clock(self) -> Iterator[Trouble]:
         if self.memory is not None and CLOCK_SET_BACK in self.memory.reasons():

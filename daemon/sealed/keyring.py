@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import date
 from typing import Any
 
@@ -62,11 +62,46 @@ class KeyRing:
         ]
         return jwk_set([jwk for jwk in active if jwk])
 
+    def require(self, settings: Sealed) -> None:
+        """Nothing where each format that is turned on has a key that opens it now.
+
+        Raises:
+            KeyRefused: one has none.
+        """
+        if settings.jwe:
+            self.require_jwe()
+        if settings.legacy:
+            self.require_legacy()
+
+    def require_jwe(self) -> None:
+        """Nothing where a key opens the JWE format now.
+
+        Raises:
+            KeyRefused: none does.
+        """
+        if not self._opens(_JWE_KINDS):
+            raise KeyRefused("sealed.jwe is on, and no key opens it", "Run: fvctl keys add --activate")
+
+    def require_legacy(self) -> None:
+        """Nothing where a key opens the legacy format now.
+
+        Raises:
+            KeyRefused: none does.
+        """
+        if not self._opens((KeyKind.LEGACY,)):
+            raise KeyRefused(
+                "sealed.legacy is on, and no key opens it",
+                "Run: fvctl keys add --kind legacy --activate; or turn it off.",
+            )
+
     def warnings(self, settings: Sealed) -> tuple[str, ...]:
         """What a technician should know of the formats in use, for doctor, the log and a metric."""
         if not settings.legacy:
             return ()
         return (LEGACY_WARNING, PUBLISHED_WARNING) if self.legacy().published else (LEGACY_WARNING,)
+
+    def _opens(self, kinds: Collection[KeyKind]) -> bool:
+        return any(key.kind in kinds and self._lives(record) for record, key in self._held)
 
     def _lives(self, record: KeyRecord) -> bool:
         return record.expires is None or self._today() <= record.expires
@@ -83,20 +118,12 @@ def load_ring(config: Config, today: Today, environment: Mapping[str, str] = os.
 
 
 def ring_of(store: OpenedStore, settings: Sealed, today: Today) -> KeyRing:
-    """The ring of a store, fit for the formats that are turned on.
+    """The ring of a store; whether it has keys that open is for `KeyRing.require`, since that changes by the day.
 
     Raises:
-        KeyRefused: a record does not open, a format that is turned on has no key that opens, or the published key is
-            in use without being allowed.
+        KeyRefused: a record does not open, or the published key is in use without being allowed.
     """
     ring = KeyRing(store.opened(OPENING_STATES, _RING_KINDS), today)
-    kinds = {key.kind for key in ring.opening().values()}
-    if settings.jwe and kinds.isdisjoint(_JWE_KINDS):
-        raise KeyRefused("sealed.jwe is on, and no key opens it", "Run: fvctl keys add --activate")
-    if settings.legacy and KeyKind.LEGACY not in kinds:
-        raise KeyRefused(
-            "sealed.legacy is on, and no key opens it", "Run: fvctl keys add --kind legacy --activate; or turn it off."
-        )
     if settings.legacy and ring.legacy().published and not settings.allow_published_key:
         raise KeyRefused(
             "the legacy key or IV is the one that the vendor's manual prints: anyone can open the photos",

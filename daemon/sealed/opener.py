@@ -53,12 +53,14 @@ class Opener:
         Raises:
             InvalidArgument: the text is not in a format.
             SealedPhotoRefused: it does not open, whatever the reason.
-            KeyRefused: the key store cannot be read any more.
-            TryLater: too many photos to remember (sealed.freshness).
+            KeyRefused: the key store cannot be read any more, or no key opens the format.
+            TryLater: too many photos to remember, or the clock was set back (sealed.freshness).
         """
         ring = self._ring()
         if _JWE_MARK in text and self._settings.jwe:
+            ring.require_jwe()
             return PlainPhoto(self._jwe.open(text, ring.opening(), sender.name))
         if self._settings.legacy and sender.legacy:
+            ring.require_legacy()
             return PlainPhoto(ring.legacy().open(text))
         raise SealedPhotoRefused

@@ -23,11 +23,12 @@ import pytest
 
 from daemon.config import load_config
 from daemon.sealed.keys import KeyKind, KeyState
+from daemon.sealed.keystore import STORE_FILE
 from tests.conftest import REPOSITORY, Site, need
 from tests.end_to_end.contract import check_compared, check_refused
 from tests.end_to_end.keys import ask, jwks
 from tests.running_daemon import RunningDaemon
-from tools.key_changes import adding
+from tools.key_changes import adding, moving
 from tools.key_making import make_key
 from tools.key_store import Operation
 from tools.keys import key_store
@@ -115,6 +116,40 @@ def test_keys_end_by_the_clock_and_open_again_when_it_is_set_right(
     assert "timedatectl" in _doctor(config, clock, "clock")["remedy"]
 
 
+def test_a_device_whose_last_key_has_ended_is_not_ready_until_it_has_another(
+    own: Site, clock: Clock, small: dict[str, bytes]
+) -> None:
+    config = own.write(sealed={"legacy": False})
+    keys, _ = key_store(load_config(config))
+    for endless in [record.kid for record in keys.opened().file.keys if record.expires is None]:
+        for state in (KeyState.RETIRING, KeyState.DESTROYED):
+            keys.change(Operation("move", endless), moving(endless, state))
+    with RunningDaemon(config, config.with_suffix(".log"), clock.environment) as daemon:
+        (key,) = jwks(daemon)
+        score = check_compared(ask(daemon, key, small["obama"], small["biden"]))
+        clock.set(_YEAR_S)
+        _check_without_key(daemon, key, small)
+        assert _doctor(config, clock, "key_store")["seen"] == "sealed.jwe is on, and no key opens it"
+        os.utime(load_config(config).keys.store / STORE_FILE)  # it is read again, and says the same
+        _check_without_key(daemon, key, small)
+        clock.set(0)
+        assert check_compared(ask(daemon, key, small["obama"], small["biden"])) == score
+        clock.set(_YEAR_S)
+        another = make_key(KeyKind.X25519)
+        keys.change(Operation("add", another.kid), adding(another, KeyState.ACTIVE, None))
+        assert check_compared(ask(daemon, jwks(daemon)[0], small["obama"], small["biden"])) == score
+        assert daemon.get("/readyz").status == 200
+
+
+def _check_without_key(daemon: RunningDaemon, key: dict[str, str], small: dict[str, bytes]) -> None:
+    check_refused(ask(daemon, key, small["obama"], small["biden"]), 5003, status=503)
+    fault = [event for event in daemon.events if event["event"] == "fault"][-1]
+    assert fault["remedy"] == "Run: fvctl keys add --activate"
+    ready = daemon.get("/readyz")
+    assert (ready.status, ready.json["reasons"]) == (503, ["no_key_opens"])
+    assert jwks(daemon) == []
+
+
 def _newest(config: Path) -> str:
     keys, _ = key_store(load_config(config))
     return keys.opened().file.keys[-1].kid
@@ -165,6 +200,7 @@ def test_a_clock_that_was_ahead_at_the_start_takes_the_device_out_until_it_is_re
         clock.set(0)
         ready = daemon.get("/readyz")
         assert (ready.status, ready.json["reasons"]) == (503, ["clock_set_back"])
+        check_refused(ask(daemon, jwks(daemon)[0], small["obama"], small["biden"]), 5003, status=503)
         os.kill(daemon.worker, signal.SIGKILL)
         assert daemon.get("/readyz").status == 200
         time.sleep(1.1)  # what is as old as the worker could have been seen before it

@@ -7,17 +7,18 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
+from daemon.api.verification import PATH
 from daemon.sealed.keystore import STORE_FILE
 from daemon.sealed.legacy import LegacyFormat
 from tests.conftest import Site
 from tests.end_to_end.conftest import soon
-from tests.end_to_end.contract import FIRST, SECOND
-from tests.running_daemon import RunningDaemon
+from tests.end_to_end.contract import FIRST, SECOND, check_refused
+from tests.running_daemon import FORM, RunningDaemon, ask
 
 SERVING = "STATUS=serving: keys opened, engines proven"
 
@@ -113,12 +114,12 @@ def test_a_stop_answers_what_has_begun_and_refuses_what_is_new(
     with _managed(site, "stopping") as (manager, running):
         answers: list[int] = []
 
-        def ask() -> None:
+        def send() -> None:
             with suppress(OSError):  # not taken yet when the stop came: without a socket unit it is refused
                 while answers.count(503) == 0:
                     answers.append(running.verify(form).status)
 
-        asking = [threading.Thread(target=ask) for _ in range(6)]
+        asking = [threading.Thread(target=send) for _ in range(6)]
         for thread in asking:
             thread.start()
         assert soon(lambda: len(answers) >= len(asking))  # all of them are asking
@@ -130,3 +131,15 @@ def test_a_stop_answers_what_has_begun_and_refuses_what_is_new(
     assert set(answers) <= {200, 503}
     assert 200 in answers[before:]
     assert len(manager.when("STOPPING=1")) == 1
+
+
+def test_who_asks_a_stopping_daemon_on_a_connection_that_is_open_hears_that_it_is_not_ready(site: Site) -> None:
+    with _managed(site, "draining") as (manager, running):
+        balancer, till = running.connect(), running.connect()
+        with closing(balancer), closing(till):
+            assert [ask(each, "GET", "/readyz").status for each in (balancer, till)] == [200, 200]
+            running.process.terminate()
+            assert soon(lambda: manager.when("STOPPING=1"))
+            ready = ask(balancer, "GET", "/readyz")
+            check_refused(ask(till, "POST", PATH, b"", {"Content-Type": FORM}), 5003, status=503)
+    assert (ready.status, ready.json["reasons"]) == (503, ["stopping"])

@@ -19,7 +19,7 @@ def _look(device: Device) -> Finding:
             f"{path} belongs to {_owner(path)}, its folder to {_owner(path.parent)}: the daemon cannot read it",
             f"chown --reference={path.parent} {path}",
         )
-    ring_of(store, config.sealed, lambda: device.today)
+    ring_of(store, config.sealed, lambda: device.today).require(config.sealed)
     opening = sum(record.state in OPENING_STATES for record in store.file.keys)
     return well(
         f"the key store opens, with {opening} keys in use",

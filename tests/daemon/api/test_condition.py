@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.api.admission import Turnstile
 from daemon.api.condition import DEVICE, Condition, Ending, Trouble
 from daemon.api.credentials import today_utc
 from daemon.app import watched_ring
@@ -22,7 +23,7 @@ from tests.certificates import NOW, new_tls_site
 from tests.conftest import Site
 from tests.terminals import Proof, certificate_proof, registry_of, terminal, token_proof
 from tools.cli import main
-from tools.key_changes import adding
+from tools.key_changes import adding, moving
 from tools.key_making import make_key
 from tools.key_store import Operation
 from tools.keys import key_store
@@ -45,7 +46,8 @@ def condition(config: Config) -> Condition:
     registry = registry_of(folder / "terminals.yaml", *(terminal(name, proof) for name, proof in proofs.items()))
     (folder / "tls").mkdir()
     tls = ServerTls(new_tls_site(folder / "tls").tls, False, lambda _fault: None)
-    return Condition((), watched_ring(config), registry, None, tls, lambda: ())
+    turnstile = Turnstile(config.admission, lambda: 0.0)
+    return Condition((), watched_ring(config), config.sealed, registry, None, tls, turnstile, lambda: ())
 
 
 def _store(config: Config) -> Path:
@@ -80,6 +82,25 @@ def test_a_clock_that_was_set_back_is_a_trouble(condition: Condition) -> None:
     (trouble,) = dataclasses.replace(condition, memory=memory).troubles()
     assert trouble.id == "clock_set_back"
     assert "timedatectl" in trouble.remedy
+
+
+def test_a_format_whose_last_key_is_destroyed_is_a_trouble_with_doctors_remedy(
+    config: Config, condition: Condition, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keys, _ = key_store(config)
+    (kid,) = [record.kid for record in keys.opened().file.keys if record.kind is KeyKind.X25519]
+    for state in (KeyState.RETIRING, KeyState.DESTROYED):
+        keys.change(Operation("move", kid), moving(kid, state))
+    (trouble,) = condition.troubles()
+    path = config.keys.store.parent / "faceverifyd.yaml"
+    main(["doctor", "--only", "key_store", "--json", "--config", str(path)])
+    (row,) = json.loads(capsys.readouterr().out)
+    assert trouble == Trouble("no_key_opens", row["seen"], row["remedy"])
+
+
+def test_a_device_that_stops_is_not_ready(condition: Condition) -> None:
+    condition.turnstile.close()
+    assert condition.reasons() == ["stopping"]
 
 
 @pytest.mark.parametrize(

@@ -55,8 +55,9 @@ def figures(config: Config) -> Figures:
     ends = [datetime(2036, 1, day, 12, tzinfo=timezone.utc) for day in (2, 1)]
     terminals = [terminal(f"till-{end.day}", certificate_proof(str(end.day) * 64, end)) for end in ends]
     registry = registry_of(config.keys.store.parent / "terminals.yaml", *terminals)
-    condition = Condition((), watched_ring(config), registry, None, None, lambda: ("weak",))
     turnstile = Turnstile(Admission(4, 28, 10.0), lambda: 0.0)
+    ring, sealed = watched_ring(config), config.sealed
+    condition = Condition((), ring, sealed, registry, None, None, turnstile, lambda: ("weak",))
     return Figures(ABOUT, condition, turnstile, Lost(lambda: 5, lambda: 6))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from daemon.config import Config, KekSource, load_config
+from daemon.config import Config, KekSource, Sealed, load_config
 from daemon.errors import KeyRefused, SealedPhotoRefused
 from daemon.sealed.jwe import JweFormat
 from daemon.sealed.kek import CREDENTIALS
@@ -81,8 +81,12 @@ def test_a_key_expires_while_the_daemon_runs() -> None:
     days = [TODAY]
     ring = _ring(_held(key_of(KeyKind.X25519), KeyState.ACTIVE, TODAY), today=lambda: days[-1])
     assert len(ring.opening()) == 1
+    jwe = Sealed(jwe=True, freshness=None, legacy=False, allow_published_key=False)
+    ring.require(jwe)
     days.append(TODAY + timedelta(1))
     assert len(ring.opening()) == 0
+    with pytest.raises(KeyRefused, match="no key opens it"):
+        ring.require(jwe)
 
 
 def test_the_active_legacy_key_seals_and_the_retiring_one_still_opens() -> None:
@@ -179,8 +183,9 @@ def test_a_format_without_a_key_is_refused_with_a_remedy(
 ) -> None:
     configured = _configured(tmp_path, config, **sealed)
     _stored(configured, (key_of(kind), state))
+    ring = _load(configured)
     with pytest.raises(KeyRefused, match=told) as refused:
-        _load(configured)
+        ring.require(configured.sealed)
     assert "fvctl keys add" in refused.value.remedy
 
 
@@ -189,8 +194,9 @@ def test_a_key_that_has_expired_is_no_key(tmp_path: Path, config: Config) -> Non
     key = key_of(KeyKind.X25519)
     store = _stored(configured)
     store.change(Operation("add"), adding(key, KeyState.ACTIVE, TODAY - timedelta(1)))
+    ring = _load(configured)
     with pytest.raises(KeyRefused, match="no key opens it"):
-        _load(configured)
+        ring.require(configured.sealed)
 
 
 def test_the_published_key_is_refused_unless_it_is_allowed(tmp_path: Path, config: Config) -> None:
