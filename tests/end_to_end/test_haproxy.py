@@ -95,12 +95,19 @@ def _answers(branch: Branch) -> bool:
     return False
 
 
+def _kek(site: Site, name: str) -> Path:
+    """A device's own key-encryption key."""
+    return site.folder / f"{name}.kek"
+
+
 @pytest.fixture(scope="module")
 def devices(site: Site, tls_site: TlsSite) -> Iterator[list[RunningDaemon]]:
     with ExitStack() as stack:
         made = []
         for name in ("device-1", "device-2"):
-            config = site.write(f"{name}.yaml", server={"tls": tls_site.document})
+            kek = _kek(site, name)
+            shutil.copy(site.document["keys"]["file"], kek)
+            config = site.write(f"{name}.yaml", server={"tls": tls_site.document}, keys={"file": str(kek)})
             daemon = RunningDaemon(config, site.folder / f"{name}.log", tls=tls_site.terminal())
             made.append(stack.enter_context(daemon))
         yield made
@@ -209,6 +216,22 @@ def test_largest_request_is_repeated_on_another_device(branch: Branch, sealed: S
         assert not asking.done()
         os.kill(busiest, signal.SIGKILL)
         check_refused(asking.result(), 4000, field="first_encrypted_image")
+    assert soon(lambda: all(_serves(device) for device in branch.devices))
+
+
+def test_a_device_that_is_not_ready_is_left_out_and_no_request_fails(
+    branch: Branch, site: Site, pair: dict[str, str]
+) -> None:
+    assert soon(lambda: all(_serves(device) for device in branch.devices))
+    time.sleep(3)  # rise 2, inter 1s: by then the balancer asks both
+    kek = _kek(site, "device-2")
+    kek.rename(kek.with_suffix(".away"))
+    try:
+        for _ in range(8):
+            check_compared(branch.verify(pair))
+        assert 5003 in [event.get("code") for event in branch.devices[1].events if event.get("route") == PATH]
+    finally:
+        kek.with_suffix(".away").rename(kek)
     assert soon(lambda: all(_serves(device) for device in branch.devices))
 
 
