@@ -35,6 +35,8 @@ from daemon.manifest import Preprocessing
 from daemon.pipeline import Pipeline, Stages
 from daemon.records import Floats, Pixels, SealedPhoto, Sender, Step, VerificationRequest
 from daemon.sealed.keyring import KeyRing
+from daemon.sealed.keys import KeyKind, KeyState, OpeningKey
+from daemon.sealed.keystore import KeyRecord
 from daemon.sealed.legacy import LegacyFormat
 from daemon.sealed.opener import Jwe, Opener
 from tests.daemon.face.networks import Fixed, Watched
@@ -163,7 +165,9 @@ def test_covered_faces_are_compared_where_no_check_is_asked_for(pipeline: Pipeli
 def _opener(sealed_format: Jwe, freshness: Freshness | None = None) -> Opener:
     """Opens by a format of the test's; its texts have a dot, as a JWE has."""
     settings = Sealed(jwe=True, freshness=freshness, legacy=False, allow_published_key=False)
-    return Opener(settings, sealed_format, lambda: KeyRing([], date.today))
+    key = OpeningKey("key", KeyKind.DIRECT, None, bytes(32))
+    record = KeyRecord("key", KeyKind.DIRECT, KeyState.ACTIVE, None, "", "", None, "")
+    return Opener(settings, sealed_format, lambda: KeyRing([(record, key)], date.today))
 
 
 class _Keeping:
