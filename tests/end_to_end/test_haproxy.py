@@ -21,6 +21,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from daemon.api.health import JWKS_PATH
 from daemon.api.verification import PATH
 from tests.certificates import TlsSite, new_tls_site
 from tests.conftest import REPOSITORY, Site, need
@@ -235,9 +236,18 @@ def test_a_device_that_is_not_ready_is_left_out_and_no_request_fails(
     assert soon(lambda: all(_serves(device) for device in branch.devices))
 
 
-def test_terminals_do_not_reach_what_is_for_management(branch: Branch) -> None:
-    for path in ("/healthz", "/readyz", "/metrics"):
-        check_refused(branch.request("GET", path), 2000, status=404)
+_MANAGEMENT = ("/healthz", "/readyz", "/metrics", "/status")
+
+
+@pytest.mark.parametrize("path", [*_MANAGEMENT, "//metrics", "/%6detrics", "/metrics/", "/metrics?x", "//status", "/"])
+def test_terminals_do_not_reach_what_is_for_management(branch: Branch, path: str) -> None:
+    check_refused(branch.request("GET", path), 2000, status=404)
+
+
+def test_terminals_reach_all_that_is_for_them(branch: Branch, pair: dict[str, str]) -> None:
+    check_compared(branch.verify(pair))
+    for path in ("/openapi.yaml", JWKS_PATH):
+        assert branch.request("GET", path).status == 200
 
 
 def test_branch_without_a_device_answers_in_the_words_of_the_contract(deserted: Branch, pair: dict[str, str]) -> None:
@@ -255,3 +265,18 @@ def test_terminals_with_certificates_reach_devices_through_the_other_file(
         _kill_worker(device)
         assert soon(lambda: _serves(device))
         assert check_compared(passing.verify(pair)) == score
+
+
+def test_terminals_do_not_see_management_through_the_other_file_where_devices_do_not_name_the_balancer(
+    site: Site, tls_site: TlsSite
+) -> None:
+    elsewhere = {"networks": ["192.0.2.0/24"], "support_key": None}
+    config = site.write("elsewhere.yaml", server={"tls": tls_site.document}, management=elsewhere)
+    log, port, tls = site.folder / "elsewhere.log", free_port(), tls_site.terminal()
+    with RunningDaemon(config, log, ready_path="/openapi.yaml", tls=tls) as device:
+        file = _placed("haproxy-mutual-tls.cfg", tls_site, port, [device.port, free_port()])
+        file.write_text(file.read_text().replace("/readyz  ", "/openapi.yaml  "))
+        with _balancer(file, Branch([device], port, tls)) as passing:
+            time.sleep(3)  # fall 2, inter 1s: by then a device whose check fails is out
+            for path in (*_MANAGEMENT, "//metrics"):
+                check_refused(passing.request("GET", path), 2000, status=404)
