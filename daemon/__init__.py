@@ -21,7 +21,7 @@ The map, from the socket down. A module imports downward only; of its own line o
                              what a site says, what a network says, what stages hand over,
                              what is made again when its files changed, what its owner alone may read
     recent  machine          the last hour's answers; how warm the machine is, what memory the service takes
-    yaml_file                YAML files as checked records
+    yaml_file  addresses     YAML files as checked records; where the daemon listens
     errors                   everything that can go wrong, as a tree
 """
 

@@ -14,6 +14,7 @@ from typing import Annotated
 from pydantic import Field, IPvAnyNetwork
 from pydantic.dataclasses import dataclass
 
+from daemon.addresses import Binds, is_loopback
 from daemon.errors import ConfigurationRefused
 from daemon.yaml_file import STRICT, read_yaml
 
@@ -83,7 +84,7 @@ class Server:
     """Section `server`: where and how gunicorn listens, and how much and how long it reads."""
 
     tls: Tls | None
-    bind: Annotated[tuple[str, ...], Field(min_length=1)]
+    bind: Binds
     threads: Annotated[int, Field(ge=2, le=256)]
     keepalive_s: Annotated[int, Field(ge=1, le=300)]
     receive_s: Seconds
@@ -287,9 +288,3 @@ def _contradictions_of_keys(config: Config) -> list[tuple[bool, str]]:
         (keys.kek is KekSource.FILE and keys.file is None, "keys.file: must name a file where keys.kek is file"),
         (keys.kek is KekSource.PKCS11 and keys.pkcs11 is None, "keys.pkcs11: must be given where keys.kek is pkcs11"),
     ]
-
-
-def is_loopback(bind: str) -> bool:
-    """Whether a gunicorn bind address is reachable from this machine only."""
-    host = bind.rpartition(":")[0]
-    return bind.startswith("unix:") or host in ("127.0.0.1", "[::1]", "localhost")

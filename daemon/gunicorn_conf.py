@@ -20,6 +20,7 @@ from typing import Any
 
 from gunicorn.http.errors import ConfigurationProblem, ParseException, UnsupportedTransferCoding
 
+from daemon.addresses import bind_of, obstacle
 from daemon.api.exchange import new_request_id
 from daemon.api.responses import INTERNAL_ERROR, LENGTH_REQUIRED, Answer, answer_to, raw_answer
 from daemon.audit import Journal
@@ -154,15 +155,11 @@ def on_starting(_server: Any) -> None:  # noqa: ANN401 - gunicorn's Arbiter
     """Say what to do about a port that is taken; gunicorn tries for five seconds more, and ends with status 1."""
     if "LISTEN_FDS" in os.environ:  # the port is ours already, from the service manager
         return
-    for host, _, port in (bind.rpartition(":") for bind in _CONFIG.server.bind if not bind.startswith("unix:")):
-        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host.strip("[]"), int(port)))
-            except OSError as error:
-                Journal().write(
-                    "warning", error=type(error).__name__, reason=f"{host}:{port}: {error.strerror}", remedy=_WHOSE_PORT
-                )
+    for bind in _CONFIG.server.bind:
+        error = obstacle(bind)
+        if error is not None:
+            reason = f"{bind}: {error.strerror}"
+            Journal().write("warning", error=type(error).__name__, reason=reason, remedy=_WHOSE_PORT)
 
 
 def when_ready(server: Any) -> None:  # noqa: ANN401 - gunicorn's Arbiter
@@ -172,7 +169,7 @@ def when_ready(server: Any) -> None:  # noqa: ANN401 - gunicorn's Arbiter
     """
     if not server.systemd:
         return
-    handed = {_address(listener.getsockname()) for listener in server.LISTENERS}
+    handed = {bind_of(listener.getsockname()) for listener in server.LISTENERS}
     if handed != set(_CONFIG.server.bind):
         refusal = ConfigurationRefused(
             f"the socket unit listens on {sorted(handed)}, server.bind says {sorted(_CONFIG.server.bind)}",
@@ -180,12 +177,6 @@ def when_ready(server: Any) -> None:  # noqa: ANN401 - gunicorn's Arbiter
         )
         Journal().start_refused(refusal)
         raise SystemExit(_LOAD_REFUSED)
-
-
-def _address(name: Any) -> str:  # noqa: ANN401 - what a socket says of itself
-    if isinstance(name, tuple):
-        return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
-    return f"unix:{os.fsdecode(name)}"
 
 
 def _keep_memory_private() -> None:

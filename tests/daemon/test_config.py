@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from daemon.config import Admission, Config, Environment, KekSource, config_path, is_loopback, load_config
+from daemon.config import Admission, Config, Environment, KekSource, config_path, load_config
 from daemon.errors import ConfigurationRefused
 from daemon.yaml_file import read_yaml
 from tests.conftest import REPOSITORY, Site
@@ -136,22 +136,10 @@ def test_beyond_loopback_known_terminals_and_tls_are_enough(folder: Site, termin
     assert load_config(path).terminals.registry == Path("/somewhere/terminals.yaml")
 
 
-@pytest.mark.parametrize(
-    ("bind", "here"),
-    [
-        ("127.0.0.1:3000", True),
-        ("[::1]:3000", True),
-        ("localhost:3000", True),
-        ("unix:/run/faceverifyd.sock", True),
-        ("0.0.0.0:3000", False),
-        ("[::]:3000", False),
-        ("127.0.0.1.example.org:3000", False),
-        (":3000", False),
-        ("3000", False),
-    ],
-)
-def test_loopback_is_told_from_other_addresses(bind: str, here: bool) -> None:
-    assert is_loopback(bind) is here
+def test_an_address_that_nobody_can_listen_on_is_a_fault_with_what_was_seen_and_what_is_expected(folder: Site) -> None:
+    text = _refusal(folder.write(server={"bind": ["127.0.0.1:3000", "127.0.0.1"]}))
+    assert "has 1 fault(s)" in text
+    assert "server.bind: Value error, '127.0.0.1' must be HOST:PORT" in text
 
 
 def test_the_environment_names_the_file() -> None:

@@ -29,7 +29,10 @@ _NETWORKS = REPOSITORY / "trt_engines"
 
 def _refusal(site: Site, changes: Changes) -> dict[str, Any]:
     """The journal line with which a daemon of this configuration refuses to start."""
-    daemon = RunningDaemon(site.write("refused.yaml", **changes), site.folder / "refused.log")
+    return _refusal_of(RunningDaemon(site.write("refused.yaml", **changes), site.folder / "refused.log"))
+
+
+def _refusal_of(daemon: RunningDaemon) -> dict[str, Any]:
     with pytest.raises(RuntimeError, match="gunicorn ended"), daemon:
         pass
     assert daemon.process.returncode != 0
@@ -144,6 +147,17 @@ def test_start_is_refused_with_reason_and_remedy(
     line = _refusal(site, change(tmp_path, engines))
     assert line["error"] == error
     assert told in line["reason"]
+
+
+@pytest.mark.parametrize("bind", ["127.0.0.1", "127.0.0.1:99999"])
+def test_start_where_nobody_can_listen_is_refused_for_good(site: Site, bind: str) -> None:
+    config = site.write("unbound.yaml")
+    daemon = RunningDaemon(config, site.folder / "unbound.log")
+    site.write(config.name, server={"bind": [bind]})  # instead of the address that was free
+    line = _refusal_of(daemon)
+    assert daemon.process.returncode == 4  # the unit does not start it again
+    assert line["error"] == "ConfigurationRefused"
+    assert f"server.bind: Value error, '{bind}' must be HOST:PORT" in line["reason"]
 
 
 def test_start_on_another_accelerator_than_the_engines_are_for_is_refused(site: Site) -> None:
