@@ -67,6 +67,7 @@ class ContractWorker(PatientWorker):
     _said_s = -math.inf
     _trimmed_s = -math.inf
     _hung = False
+    wsgi: Any = None
 
     def out_of_descriptors(self) -> None:
         """Say it once a minute: terminals wait meanwhile, and a line per attempt would fill the journal."""
@@ -90,9 +91,21 @@ class ContractWorker(PatientWorker):
 
     def handle_exit(self, sig: int, frame: Any) -> None:  # noqa: ANN401 - a frame
         """Stop: what is being answered is answered, and on connections that are open nothing new begins."""
+        self._end_while_it_loads()
         _MANAGER.tell("STOPPING=1", "STATUS=stopping: answers what has begun")
         self.wsgi.turnstile.close()
         super().handle_exit(sig, frame)
+
+    def handle_quit(self, sig: int, frame: Any) -> None:  # noqa: ANN401 - a frame
+        """Stop without waiting for what has begun."""
+        self._end_while_it_loads()
+        super().handle_quit(sig, frame)
+
+    def _end_while_it_loads(self) -> None:
+        """Nothing has begun then; what a signal raised would look like a fault of whatever is being loaded."""
+        if self.wsgi is None:
+            _MANAGER.tell("STOPPING=1", "STATUS=stopping: had not loaded yet")
+            os._exit(0)
 
     def handle_abort(self, sig: int, frame: Any) -> None:  # noqa: ANN401 - a frame
         """End at once: the master takes this worker for hung.
@@ -211,6 +224,7 @@ def post_fork(_server: Any, worker: Any) -> None:  # noqa: ANN401 - gunicorn's A
 
     libtiff writes there what it makes of a damaged photo.
     """
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the master's handler would keep it for a loop that is not run here
     _keep_memory_private()
     _keep_memory_small()
     _take_descriptors(_CONFIG.server.connections + _OWN_DESCRIPTORS)

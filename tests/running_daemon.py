@@ -105,12 +105,16 @@ class RunningDaemon:
         }
 
     def __enter__(self) -> RunningDaemon:
+        self.begin()
+        self._wait()
+        return self
+
+    def begin(self) -> None:
+        """Start it, and wait for nothing."""
         command = [sys.executable, "-m", "gunicorn", "-c", "python:daemon.gunicorn_conf", "daemon.wsgi:application()"]
         with self.log.open(self._log_mode) as log:
             self.process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log, cwd=self._folder)
         self._log_mode = "ab"  # where it is started again it goes on
-        self._wait()
-        return self
 
     def _wait(self) -> None:
         until = time.monotonic() + _READY_WITHIN_S

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import threading
 import time
@@ -20,7 +21,7 @@ from tests.end_to_end.conftest import soon
 from tests.end_to_end.contract import FIRST, SECOND, check_refused
 from tests.running_daemon import FORM, RunningDaemon, ask
 
-SERVING = "STATUS=serving: keys opened, engines proven"
+LOADING, SERVING = "STATUS=loading keys and engines", "STATUS=serving: keys opened, engines proven"
 
 
 class Manager:
@@ -42,12 +43,16 @@ class Manager:
         return [at for at, told in self.told if told == line]
 
 
-@contextmanager
-def _managed(site: Site, name: str, **changes: object) -> Iterator[tuple[Manager, RunningDaemon]]:
+def _made(site: Site, name: str, **changes: object) -> tuple[Manager, RunningDaemon]:
     manager = Manager(site.folder / f"{name}.notify")
     environment = {"NOTIFY_SOCKET": str(site.folder / f"{name}.notify")}
-    config = site.write(f"{name}.yaml", **changes)
-    with RunningDaemon(config, site.folder / f"{name}.log", environment) as running:
+    return manager, RunningDaemon(site.write(f"{name}.yaml", **changes), site.folder / f"{name}.log", environment)
+
+
+@contextmanager
+def _managed(site: Site, name: str, **changes: object) -> Iterator[tuple[Manager, RunningDaemon]]:
+    manager, daemon = _made(site, name, **changes)
+    with daemon as running:
         yield manager, running
 
 
@@ -57,7 +62,7 @@ def test_ready_is_told_once_by_the_worker_and_then_the_daemon_answers(site: Site
         assert soon(lambda: len(manager.when("WATCHDOG=1")) >= 2)
         assert len(manager.when("READY=1")) == 1
         statuses = [line for _, line in manager.told if line.startswith("STATUS=")]
-        assert statuses == ["STATUS=loading keys and engines", SERVING]
+        assert statuses == [LOADING, SERVING]
         assert f"MAINPID={running.process.pid}" in [line for _, line in manager.told]
 
 
@@ -143,3 +148,61 @@ def test_who_asks_a_stopping_daemon_on_a_connection_that_is_open_hears_that_it_i
             ready = ask(balancer, "GET", "/readyz")
             check_refused(ask(till, "POST", PATH, b"", {"Content-Type": FORM}), 5003, status=503)
     assert (ready.status, ready.json["reasons"]) == (503, ["stopping"])
+
+
+@pytest.fixture(scope="module")
+def loading_s(site: Site) -> float:
+    """How long a daemon loads here."""
+    with _managed(site, "loading") as (manager, _):
+        return manager.when("READY=1")[0] - manager.when(LOADING)[0]
+
+
+@contextmanager
+def _begun(site: Site, name: str) -> Iterator[tuple[Manager, RunningDaemon]]:
+    """A daemon that begins, and is gone in the end; no fault may have been journaled, neither ours nor gunicorn's."""
+    manager, daemon = _made(site, name)
+    daemon.begin()
+    try:
+        yield manager, daemon
+        assert "Traceback" not in daemon.log.read_text()
+        assert "[ERROR]" not in daemon.log.read_text()
+        assert [event for event in daemon.events if event["level"] == "error"] == []
+    finally:
+        daemon.process.kill()
+        daemon.process.wait()
+
+
+def _told_of_the_stop(manager: Manager) -> bool:
+    """Whether the service manager knows of the stop, unless loading was over sooner than the last time."""
+    return soon(lambda: manager.when("READY=1") or manager.told[-1][1] == "STATUS=stopping: had not loaded yet")
+
+
+def test_a_stop_before_it_loads_is_no_failure(site: Site) -> None:
+    with _begun(site, "stopped") as (_, daemon):
+        children = Path(f"/proc/{daemon.process.pid}/task/{daemon.process.pid}/children")
+        while not children.read_text():
+            pass
+        daemon.process.terminate()
+        assert daemon.process.wait(20) == 0  # server.grace_s, 30, is what a worker gets that has not heard of it
+
+
+@pytest.mark.parametrize("moment", range(4))
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_while_it_loads_is_no_failure(site: Site, loading_s: float, moment: int, number: signal.Signals) -> None:
+    with _begun(site, f"stopped-{number}-{moment}") as (manager, daemon):
+        assert soon(lambda: manager.when(LOADING))
+        time.sleep(loading_s * moment / 4)
+        daemon.process.send_signal(number)
+        assert daemon.process.wait(60) == 0
+        assert _told_of_the_stop(manager)
+
+
+def test_a_master_that_is_killed_while_it_loads_takes_the_worker_along(site: Site, loading_s: float) -> None:
+    with _begun(site, "orphaned") as (manager, daemon):
+        assert soon(lambda: manager.when(LOADING))
+        worker = daemon.worker
+        time.sleep(loading_s / 2)
+        daemon.process.kill()
+        daemon.process.wait()
+        assert soon(lambda: not Path(f"/proc/{worker}").exists())
+        assert _told_of_the_stop(manager)
