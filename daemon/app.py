@@ -86,7 +86,7 @@ def load_networks(settings: Inference) -> Networks:
         EngineRefused: an engine is not what it should be.
     """
     detection, recognition = (_load_network(settings, name) for name in (settings.detection, settings.recognition))
-    return Networks(detection, recognition, Device(detection.accelerator, settings.threads))
+    return Networks(detection, recognition, Device(settings.threads))
 
 
 def _load_network(settings: Inference, name: str) -> OnnxNetwork:

@@ -18,7 +18,7 @@ import numpy as np
 
 from daemon.config import Accelerator
 from daemon.errors import EngineRefused
-from daemon.inference.network import OnnxNetwork
+from daemon.manifest import Manifest
 from daemon.records import Floats
 
 Outputs = Mapping[str, Floats]
@@ -31,23 +31,29 @@ class Runs(Protocol):
         """See `daemon.inference.network.OnnxNetwork.run`."""
 
 
+class Loaded(Runs, Protocol):
+    """A network that is where it runs; fits `daemon.inference.network.OnnxNetwork`."""
+
+    manifest: Manifest
+    accelerator: Accelerator
+
+
 class Device:
-    """What all networks run on, and take turns on.
+    """What networks run on, and take turns on: each on its own accelerator, which may differ with `allow_lower`.
 
     Args:
-        accelerator: what it is.
-        lanes: runs side by side on a CPU; an accelerator has one.
+        lanes: runs side by side on the CPU; whatever runs on a GPU, by CUDA or TensorRT, takes one turn.
     """
 
-    def __init__(self, accelerator: Accelerator, lanes: int) -> None:
-        self._merges = accelerator is not Accelerator.CPU
-        self._turn = threading.Semaphore(1 if self._merges else lanes)
+    def __init__(self, lanes: int) -> None:
+        self._lanes = threading.Semaphore(lanes)
+        self._turn = threading.Semaphore(1)
 
-    def shared(self, network: OnnxNetwork) -> Runs:
+    def shared(self, network: Loaded) -> Runs:
         """The network, to be run by any number of threads."""
-        if self._merges:
-            return Merged(network, self._turn, network.manifest.profile.largest[0])
-        return SideBySide(network, self._turn)
+        if network.accelerator is Accelerator.CPU:
+            return SideBySide(network, self._lanes)
+        return Merged(network, self._turn, network.manifest.profile.largest[0])
 
 
 class SideBySide:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
 
+from daemon.config import Accelerator
 from daemon.errors import EngineRefused
-from daemon.inference.batching import Merged, SideBySide
+from daemon.inference.batching import Device, Merged, SideBySide
+from daemon.manifest import load_manifest
 from daemon.records import Floats
+from tests.conftest import REPOSITORY
 
 WAIT_S = 10.0
 
@@ -111,6 +115,44 @@ def test_as_many_runs_as_there_are_lanes_stand_side_by_side() -> None:
         for value, caller in zip((2, 4, 6), callers, strict=True):
             np.testing.assert_array_equal(caller.result(WAIT_S)["twice"], _photos(value))
     assert network.runs == [1, 1, 1]
+
+
+class LoadedNetwork(Network):
+    """Says besides what it runs on."""
+
+    def __init__(self, accelerator: Accelerator) -> None:
+        super().__init__()
+        self.manifest = load_manifest(REPOSITORY / "trt_engines" / "sface")
+        self.accelerator = accelerator
+
+
+@pytest.mark.parametrize("accelerator", [Accelerator.CUDA, Accelerator.TENSORRT])
+def test_each_network_is_shared_as_what_it_runs_on_is(accelerator: Accelerator) -> None:
+    device, on_cpu, on_gpu = Device(2), LoadedNetwork(Accelerator.CPU), LoadedNetwork(accelerator)
+    cpu, gpu = map(device.shared, (on_cpu, on_gpu))
+    callers = [partial(cpu.run, _photos(1)), partial(gpu.run, _photos(1))] * 2
+    with ThreadPoolExecutor(4) as pool:
+        for caller in callers:
+            pool.submit(caller)
+        assert on_cpu.inside.acquire(timeout=WAIT_S)
+        assert on_cpu.inside.acquire(timeout=WAIT_S)
+        assert on_gpu.inside.acquire(timeout=WAIT_S)
+        assert not on_gpu.inside.acquire(timeout=0.05)
+        for network in (on_cpu, on_gpu):
+            network.go_on.release(2)
+    assert len(on_gpu.runs) == 2
+
+
+def test_networks_on_one_gpu_take_turns_whatever_drives_it() -> None:
+    device, networks = Device(2), [LoadedNetwork(driven) for driven in (Accelerator.CUDA, Accelerator.TENSORRT)]
+    with ThreadPoolExecutor(2) as pool:
+        pool.submit(device.shared(networks[0]).run, _photos(1))
+        assert networks[0].inside.acquire(timeout=WAIT_S)
+        pool.submit(device.shared(networks[1]).run, _photos(1))
+        assert not networks[1].inside.acquire(timeout=0.05)
+        for network in networks:
+            network.go_on.release()
+    assert networks[1].runs == [1]
 
 
 @pytest.mark.parametrize("lanes", [1, 2])
