@@ -57,6 +57,14 @@ def test_a_stop_answers_what_has_begun(changed: Machine, samples: dict[str, byte
     assert changed.shown("Result") == "success"
 
 
+def test_a_stop_while_the_device_starts_is_no_failure(changed: Machine) -> None:
+    changed.systemctl("stop", SERVICE)
+    changed.systemctl("start", "--no-block", SERVICE)
+    assert soon(lambda: changed.shown("StatusText") == "loading keys and engines")
+    changed.systemctl("stop", SERVICE)
+    assert (changed.shown("ActiveState"), changed.shown("Result")) == ("inactive", "success")
+
+
 def test_a_device_whose_socket_is_stopped_refuses_connections(changed: Machine) -> None:
     changed.systemctl("stop", SOCKET, SERVICE)
     with pytest.raises(ConnectionRefusedError):
