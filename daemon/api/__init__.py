@@ -2,6 +2,7 @@
 
 exchange       what every answer has: request id, log line, metrics; who may ask what
 intake         a body of any of the three types -> a VerificationRequest; `percent` undoes a form's encoding
+multipart      the parts of a multipart body
 verification   POST /identity/image_verification/stateless
 health         GET /healthz /readyz /metrics /openapi.yaml /.well-known/jwks.json
 condition      whether the device can serve, and why not

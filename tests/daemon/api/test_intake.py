@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -21,7 +22,7 @@ from daemon.records import Sender, VerificationRequest
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 MULTIPART = "multipart/form-data; boundary=edge"
 FIRST, SECOND = "first_encrypted_image", "second_encrypted_image"
-LIMIT = 40_000
+LIMIT = 1_000_000
 SENDER = Sender("counter-1", legacy=True)
 
 
@@ -193,6 +194,14 @@ def test_a_multipart_form_that_ends_early_is_refused() -> None:
     assert _refused(_written(MULTIPART)[:-30], MULTIPART) is None
 
 
+@pytest.mark.parametrize("encoding", ["8bit", "Binary"])
+def test_a_multipart_form_may_name_an_encoding_that_changes_nothing(encoding: str) -> None:
+    # As Apache HttpClient 4 does; and without a space behind the colon.
+    more = f"\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n".encode()
+    body = _written(MULTIPART).replace(b"\r\n\r\n", more).replace(b"Disposition: ", b"Disposition:")
+    assert [photo.text for photo in _read(body, MULTIPART).photos] == ["AAAA", "BBBB"]
+
+
 def test_text_that_is_not_utf8_is_refused() -> None:
     assert _refused(_form((FIRST, "%ff"), (SECOND, "B")), FORM) == FIRST
 
@@ -207,9 +216,40 @@ def test_a_number_longer_than_python_reads_does_not_matter_in_an_unknown_paramet
     assert _read(body, JSON).photos[0].text == "A"
 
 
-@pytest.mark.parametrize("body_type", [FORM, MULTIPART])
+@every_type
+def test_as_many_unknown_parameters_as_anyone_needs_are_ignored(body_type: str) -> None:
+    assert _read(_written(body_type, *[("x", "y")] * 1022), body_type).photos[0].text == "AAAA"
+
+
+@every_type
 def test_more_parameters_than_anyone_needs_are_refused(body_type: str) -> None:
-    assert _refused(_written(body_type, *[("x", "y")] * 257), body_type) is None
+    assert _refused(_written(body_type, *[("x", "y")] * 1023), body_type) is None
+
+
+@pytest.mark.parametrize("empty", [b"&", b"&" * 900])
+def test_empty_fields_of_a_form_do_not_count(empty: bytes) -> None:
+    fields = _written(FORM, *[("x", "y")] * 1022).split(b"&")
+    assert _read(empty + empty.join(fields) + empty, FORM).photos[1].text == "BBBB"
+
+
+@pytest.mark.parametrize("nested", ["{},", "[],", '"{","[",', "[[],[]],"])
+def test_nested_json_takes_no_more_memory_than_its_size(nested: str) -> None:
+    body = b'{"x": [' + nested.encode() * (900_000 // len(nested)) + b"0]," + _written(JSON)[1:]
+    tracemalloc.start()
+    assert _refused(body, JSON) is None
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak_bytes < 3 * len(body)
+
+
+@pytest.mark.parametrize("field", [b"&", b"&a", b"&ab=c"])
+def test_a_form_of_many_fields_takes_no_more_memory_than_its_size(field: bytes) -> None:
+    body = field * (900_000 // len(field))
+    tracemalloc.start()
+    assert _refused(body, FORM) in (None, FIRST)
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak_bytes < 4 * len(body)
 
 
 def test_a_body_without_its_length_is_refused() -> None:
