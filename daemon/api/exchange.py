@@ -42,8 +42,14 @@ class Exchange:
         self._answered = answered
 
     def process_request(self, request: falcon.Request, response: falcon.Response) -> None:
-        """Give the request its id and start its watch."""
+        """Give the request its id and start its watch.
+
+        Raises:
+            falcon.HTTPNotFound: the path does not begin with one slash; falcon's router would pass over all of them.
+        """
         self._begin(request, response)
+        if request.path[:1] != "/" or request.path[:2] == "//":
+            raise falcon.HTTPNotFound
 
     def _begin(self, request: falcon.Request, response: falcon.Response) -> None:
         """Falcon refuses some requests before its middleware sees them; those begin where they are refused."""

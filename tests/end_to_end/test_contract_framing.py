@@ -94,6 +94,13 @@ def test_post_to_what_is_only_read_is_not_allowed(daemon: RunningDaemon, path: s
     assert answer.headers["allow"] == "GET"
 
 
+@pytest.mark.parametrize("path", [PATH, "/metrics", "/healthz", "/readyz", "/status", "/openapi.yaml"])
+@pytest.mark.parametrize("before", ["/", "//", "/%2F", "http://device/", "/."])
+def test_path_behind_more_than_one_slash_is_unknown(daemon: RunningDaemon, path: str, before: str) -> None:
+    request = f"GET {before}{path} HTTP/1.1\r\nHost: device\r\nConnection: close\r\n\r\n".encode()
+    check_refused(_only_answer(daemon, request), 2000, status=404)
+
+
 _MALFORMED = {
     "no HTTP": f"\0\1{_CANARY}\r\n\r\n".encode(),
     "no version": f"GET /{_CANARY}\r\n\r\n".encode(),

@@ -138,6 +138,13 @@ def test_an_unknown_path_is_not_found(site: Site) -> None:
     assert _answer(site.client.simulate_get("/unknown")) == (404, 2000, "resource not found")
 
 
+@pytest.mark.parametrize("path", ["//terminals", "//management", "///management", "//", "/%2Fmanagement", "//unknown"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_path_of_several_slashes_is_not_found(guarded: Site, path: str, method: str) -> None:
+    assert _answer(guarded.client.simulate_request(method, path)) == (404, 2000, "resource not found")
+    assert guarded.lines()[0]["route"] == "none"
+
+
 def test_an_unknown_path_is_repeated_nowhere(site: Site) -> None:
     site.client.simulate_get("/secret-path")
     assert "secret-path" not in site.stream.getvalue()
