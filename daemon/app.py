@@ -203,11 +203,13 @@ class Daemon:
         wsgi: the WSGI application.
         pulse: whether it makes progress.
         turnstile: who is let in.
+        metrics: count what is refused before it gets here, too.
     """
 
     wsgi: WsgiApp
     pulse: Pulse
     turnstile: Turnstile
+    metrics: Metrics
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request. Source: PEP 3333."""
@@ -253,7 +255,7 @@ def create_app(config: Config, journal: Journal) -> Daemon:
     app.add_route("/status", Status(figures, recent))
     app.add_route("/openapi.yaml", OpenApi())
     app.add_route(JWKS_PATH, Jwks(lambda: ring.current().jwks()))
-    return Daemon(app, pulse, turnstile)
+    return Daemon(app, pulse, turnstile, metrics)
 
 
 def _make_metrics(figures: Figures) -> Metrics:

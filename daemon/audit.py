@@ -239,6 +239,10 @@ class Metrics:
         """An answer that can be given: it counts from 0, so that the first one is seen to be one more."""
         self._answers.labels(route, str(code), str(status))
 
+    def refused(self, route: str, code: int, status: int) -> None:
+        """One answer to what could not be read as a request: there is nothing to time."""
+        self._answers.labels(route, str(code), str(status)).inc()
+
     def count(self, route: str, code: int, status: int, watch: Stopwatch) -> None:
         """One answer given."""
         self._answers.labels(route, str(code), str(status)).inc()

@@ -21,7 +21,7 @@ from typing import Any
 from gunicorn.http.errors import ConfigurationProblem, ParseException, UnsupportedTransferCoding
 
 from daemon.addresses import bind_of, obstacle
-from daemon.api.exchange import new_request_id
+from daemon.api.exchange import NO_ROUTE, new_request_id
 from daemon.api.responses import INTERNAL_ERROR, LENGTH_REQUIRED, Answer, answer_to, raw_answer
 from daemon.audit import Journal
 from daemon.config import Config, config_path, load_config
@@ -150,6 +150,7 @@ class ContractWorker(PatientWorker):
         Journal().write(
             "malformed_request", request_id=request_id, status=answer.status, code=answer.code, error=type(exc).__name__
         )
+        self.wsgi.metrics.refused(NO_ROUTE, answer.code, answer.status)
         try:
             client.sendall(raw_answer(answer, request_id))
         except OSError:  # the client has gone: nobody is left to answer

@@ -164,6 +164,14 @@ def test_answers_are_counted_by_route_code_and_status() -> None:
     assert samples["faceverifyd_answers_total", "none,2000,404"] == 1
 
 
+def test_what_was_refused_unread_is_counted_and_not_timed() -> None:
+    metrics = Metrics()
+    metrics.refused("none", 1200, 411)
+    samples = _samples(metrics)
+    assert samples["faceverifyd_answers_total", "none,1200,411"] == 1
+    assert ("faceverifyd_request_duration_seconds_count", "none") not in samples
+
+
 def test_durations_are_in_seconds() -> None:
     clock = Clock()
     watch = Stopwatch(clock)

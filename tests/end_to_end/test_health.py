@@ -52,6 +52,20 @@ def test_every_answer_has_a_request_id_and_is_not_stored(daemon: RunningDaemon, 
 
 
 @pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        ("GET /nowhere HTTP/9.9", 400),
+        ("GET /nowhere HTTP/1.1\r\nno header", 400),
+        ("POST /nowhere HTTP/1.1\r\nHost: device\r\nTransfer-Encoding: unheard-of", 411),
+    ],
+)
+def test_what_is_no_http_is_counted_too(daemon: RunningDaemon, head: str, status: int) -> None:
+    before = _answers(daemon, "none", 1200, status)
+    daemon.raw(f"{head}\r\n\r\n".encode())
+    assert _answers(daemon, "none", 1200, status) == before + 1
+
+
+@pytest.mark.parametrize(
     ("method", "path", "route", "code", "status"),
     [
         ("POST", PATH, PATH, 1200, 411),
