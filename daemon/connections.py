@@ -27,6 +27,7 @@ from typing import Any
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
+from daemon.expectation import AskingReader
 from daemon.pool import started_pool
 
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -143,10 +144,14 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
     def handle_request(self, req: Any, conn: Any) -> Any:  # noqa: ANN401 - gunicorn's Request and TConn
         """Answer; where much of the body was left unread, the answer says that the connection ends with it.
 
-        The sender would otherwise send its next request on a connection that is being closed.
+        The sender would otherwise send its next request on a connection that is being closed. One that waits to be
+        asked for its body is asked when it is read, and not before anybody has looked at the request; where it is not,
+        nobody knows whether it comes.
         """
+        reader = AskingReader(req.body.reader, conn.sock if req._expected_100_continue else None)
+        req._expected_100_continue, req.body.reader = False, reader
         closes = req.should_close
-        req.should_close = lambda: closes() or getattr(req.body.reader, "length", 0) > _DRAINED_BYTES
+        req.should_close = lambda: closes() or reader.asks is not None or reader.length > _DRAINED_BYTES
         return super().handle_request(req, conn)
 
     def notify(self) -> None:

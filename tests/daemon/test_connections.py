@@ -28,6 +28,8 @@ def post_fork(server, worker):
 """
 _APPLICATION = """
 def application(environ, start_response):
+    if environ["PATH_INFO"] == "/read":
+        environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
     start_response("200 OK", [("Content-Length", "2")])
     return [b"ok"]
 """
@@ -213,3 +215,41 @@ def test_worker_without_descriptors_lives_on_and_serves_again(server: _Server) -
     resource.prlimit(worker, resource.RLIMIT_NOFILE, before)
     assert server.serves()
     assert server.worker == worker
+
+
+def _expecting(path: str, length: int = 3) -> bytes:
+    return f"POST {path} HTTP/1.1\r\nHost: device\r\nExpect: 100-continue\r\nContent-Length: {length}\r\n\r\n".encode()
+
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+def _answers(connection: socket.socket, number: int) -> bytes:
+    """So many whole answers and what comes before them; head and body of one may come apart."""
+    stream = b""
+    while stream.count(b"\r\n\r\nok") < number and (part := connection.recv(65536)):
+        stream += part
+    return stream
+
+
+def test_who_waits_to_be_asked_for_a_body_is_asked_once_when_it_is_read(server: _Server) -> None:
+    with server.open(_expecting("/read", 200_000)) as connection:
+        assert connection.recv(65536) == _CONTINUE
+        connection.sendall(bytes(200_000))
+        assert _answers(connection, 1).startswith(b"HTTP/1.1 200 OK")
+        connection.sendall(_GET)
+        assert _answers(connection, 1).startswith(b"HTTP/1.1 200 OK")
+
+
+@pytest.mark.parametrize("length", [3, 16_000_000])
+def test_who_waits_to_be_asked_for_a_body_that_nobody_reads_is_not_asked(server: _Server, length: int) -> None:
+    with server.open(_expecting("/", length)) as connection:
+        said = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert said.startswith(b"HTTP/1.1 200 OK")
+    assert b"Connection: close" in said
+    assert _CONTINUE not in said
+
+
+def test_who_sends_its_body_without_waiting_is_answered(server: _Server) -> None:
+    with server.open(_expecting("/read") + b"abc" + _GET) as connection:
+        assert _answers(connection, 2).count(b"HTTP/1.1 200 OK") == 2
