@@ -6,7 +6,6 @@ README.md.
 The map, from the socket down. A module imports downward only; of its own line only where pyproject.toml says so.
 
     wsgi  gunicorn_conf      what gunicorn loads
-    connections  pool        a worker that no sender can hold; threads that are all there from the start
     app                      builds every object, lists every route
     api/                     HTTP: reads the form, answers in the contract's words
     pipeline                 the eight numbered steps of one request
@@ -17,7 +16,8 @@ The map, from the socket down. A module imports downward only; of its own line o
     score/                   7 compare, 8 calibrate
     inference  audit  tls    engines on an accelerator; logs, metrics, step times; how connections are protected
     pulse  notify            whether there is progress; what the service manager is told
-    connections  expectation a worker that no sender can hold; a body is asked for when it is read
+    connections  expectation  pool
+                             a worker that no sender can hold; a body is asked for when it is read; its threads
     config  manifest  records  watched  private
                              what a site says, what a network says, what stages hand over,
                              what is made again when its files changed, what its owner alone may read

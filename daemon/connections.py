@@ -224,13 +224,14 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
         Newcomers come last while they are few; a crowd of them makes room before a terminal that asked.
         """
         newcomers_until_s = time.monotonic() + self.cfg.keepalive - _FIRST_BYTE_S
-        crowd = len(self.pending_conns) > len(self.keepalived_conns)
-        never_asked = (conn for conn in self.pending_conns if crowd or conn.timeout < newcomers_until_s)
+        unheard = [conn for conn in self.pending_conns if not _has_something(conn.sock)]
+        crowd = len(unheard) > len(self.keepalived_conns)
+        never_asked = [conn for conn in unheard if crowd or conn.timeout < newcomers_until_s]
         for conns, among in (
             (self._parting, self._parting),
             (self.pending_conns, never_asked),
             (self.keepalived_conns, self.keepalived_conns),
-            (self.pending_conns, self.pending_conns),
+            (self.pending_conns, unheard),
         ):
             silent = next((conn for conn in among if not _has_something(conn.sock)), None)
             if silent is not None:
