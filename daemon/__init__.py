@@ -16,8 +16,9 @@ The map, from the socket down. A module imports downward only; of its own line o
     score/                   7 compare, 8 calibrate
     inference  audit  tls    engines on an accelerator; logs, metrics, step times; how connections are protected
     pulse  notify            whether there is progress; what the service manager is told
-    connections  expectation  pool
-                             a worker that no sender can hold; a body is asked for when it is read; its threads
+    connections  expectation  pool  memory
+                             a worker that no sender can hold; a body is asked for when it is read; its threads,
+                             and what it keeps of memory
     config  manifest  records  watched  private
                              what a site says, what a network says, what stages hand over,
                              what is made again when its files changed, what its owner alone may read

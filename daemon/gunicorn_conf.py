@@ -15,6 +15,7 @@ import signal
 import socket
 import ssl
 import sys
+import threading
 import time
 from typing import Any
 
@@ -27,21 +28,15 @@ from daemon.audit import Journal
 from daemon.config import Config, config_path, load_config
 from daemon.connections import PatientWorker
 from daemon.errors import ConfigurationRefused, DeviceError, InvalidArgument
+from daemon.memory import give_back, keep_private, keep_small
 from daemon.notify import take_service_manager
 from daemon.tls import make_tls
 
-_SET_DEATH_SIGNAL, _SET_DUMPABLE = 1, 4
-"""Source: prctl(2), PR_SET_PDEATHSIG and PR_SET_DUMPABLE."""
+_SET_DEATH_SIGNAL = 1
+"""Source: prctl(2), PR_SET_PDEATHSIG."""
 
-_OVERWRITE_FREED, _WITH = -6, 0xFF
-"""Source: mallopt(3), M_PERTURB."""
-
-_ARENAS, _ARENAS_MAX = -8, 2
-_OWN_MAPPING, _OWN_MAPPING_BYTES = -3, 8 << 20
-_KEPT, _KEPT_BYTES = -1, 32 << 20
-"""As many arenas as cores, each of which keeps 32 MiB at most of what is freed: a request takes 35 MB in pieces below
-8 MiB, and to map them anew each time would cost it 19 ms. What is larger is mapped by itself.
-Source of the numbers: mallopt(3), M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD."""
+_LOAD_S = 120
+"""So long may the daemon load. Source: TimeoutStartSec= of the unit."""
 
 _TRIM_EVERY_S = 10.0
 """To map again what was given back costs about as much as one request in so many seconds."""
@@ -78,11 +73,21 @@ class ContractWorker(PatientWorker):
     def load_wsgi(self) -> None:
         """Make the application: seconds, or longer on a GPU."""
         _MANAGER.tell("STATUS=loading keys and engines")
+        over = threading.Event()
+        threading.Thread(target=self._live_until, args=(over,), name="loading", daemon=True).start()
         try:
             super().load_wsgi()
         except SystemExit:
             _MANAGER.tell("STATUS=refuses to serve: the journal says why, and what to do")
             raise
+        finally:
+            over.set()
+
+    def _live_until(self, over: threading.Event) -> None:
+        """Tell the master that this worker lives: it would take one that loads for longer than `timeout` for hung."""
+        until_s = time.monotonic() + _LOAD_S
+        while not over.wait(1) and time.monotonic() < until_s:
+            self.tmp.notify()
 
     def run(self) -> None:
         """Serve; the service manager hears of it now that the engines are loaded and proven."""
@@ -120,7 +125,7 @@ class ContractWorker(PatientWorker):
         super().notify()
         if time.monotonic() - self._trimmed_s > _TRIM_EVERY_S:
             self._trimmed_s = time.monotonic()
-            ctypes.CDLL(None).malloc_trim(0)
+            give_back()
         if self.wsgi is not None:
             self._tell_whether_hung(not self.wsgi.pulse.beats())
 
@@ -193,30 +198,6 @@ def when_ready(server: Any) -> None:  # noqa: ANN401 - gunicorn's Arbiter
         raise SystemExit(_LOAD_REFUSED)
 
 
-def _keep_memory_private() -> None:
-    """No core dump, and what is freed is overwritten: decoders copy photos into memory that is not ours to wipe.
-
-    A limit of zero does not stop the kernel where it hands cores to a program (core(5), "Piping core dumps to a
-    program"); a process that is not dumpable has none, and no other process of its account can read its memory.
-    """
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    libc = ctypes.CDLL(None)
-    libc.prctl(_SET_DUMPABLE, 0, 0, 0, 0)
-    libc.mallopt(_OVERWRITE_FREED, _WITH)
-
-
-def _keep_memory_small() -> None:
-    """Memory that is freed goes back to the system, whichever of the threads it was that used it.
-
-    glibc would keep what each thread has once used for that thread: with bodies of a megabyte and dozens of threads
-    half a gigabyte.
-    """
-    libc = ctypes.CDLL(None)
-    libc.mallopt(_ARENAS, _ARENAS_MAX)
-    libc.mallopt(_OWN_MAPPING, _OWN_MAPPING_BYTES)
-    libc.mallopt(_KEPT, _KEPT_BYTES)
-
-
 def post_fork(_server: Any, worker: Any) -> None:  # noqa: ANN401 - gunicorn's Arbiter and Worker
     """Nothing of a photo stays in memory or in a core dump; and nothing on standard error but the journal.
 
@@ -226,8 +207,8 @@ def post_fork(_server: Any, worker: Any) -> None:  # noqa: ANN401 - gunicorn's A
     libtiff writes there what it makes of a damaged photo.
     """
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the master's handler would keep it for a loop that is not run here
-    _keep_memory_private()
-    _keep_memory_small()
+    keep_private()
+    keep_small()
     _take_descriptors(_CONFIG.server.connections + _OWN_DESCRIPTORS)
     ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGTERM, 0, 0, 0)
     # Unbuffered: a line that cannot be written is lost, and not kept to be written in pieces later.

@@ -197,6 +197,37 @@ def test_a_stop_while_it_loads_is_no_failure(site: Site, loading_s: float, momen
         assert _told_of_the_stop(manager)
 
 
+def test_a_worker_that_loads_for_longer_than_a_hung_one_may_stand_still_is_let_be(tmp_path: Path, site: Site) -> None:
+    own = Site(tmp_path, Path(site.document["inference"]["engines"]))
+    config = own.write("slow.yaml")
+    kek = Path(own.document["keys"]["file"])
+    content = kek.read_bytes()
+    kek.unlink()
+    os.mkfifo(kek, 0o600)  # whoever reads it waits until somebody writes
+    daemon = RunningDaemon(config, tmp_path / "slow.log", {"GUNICORN_CMD_ARGS": "--timeout 2"})
+    daemon.begin()
+    try:
+        children = Path(f"/proc/{daemon.process.pid}/task/{daemon.process.pid}/children")
+        assert soon(children.read_text)
+        worker = daemon.worker
+        time.sleep(6)
+        kek.write_bytes(content)
+        kek.unlink()
+        kek.write_bytes(content)
+        kek.chmod(0o600)
+        assert soon(lambda: _is_ready(daemon))
+        assert daemon.worker == worker
+    finally:
+        daemon.process.terminate()
+        assert daemon.process.wait(60) == 0
+
+
+def _is_ready(daemon: RunningDaemon) -> bool:
+    with suppress(OSError):
+        return daemon.get("/readyz").status == 200
+    return False
+
+
 def test_a_master_that_is_killed_while_it_loads_takes_the_worker_along(site: Site, loading_s: float) -> None:
     with _begun(site, "orphaned") as (manager, daemon):
         assert soon(lambda: manager.when(LOADING))
