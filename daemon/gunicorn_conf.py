@@ -15,7 +15,6 @@ import signal
 import socket
 import ssl
 import sys
-import threading
 import time
 from typing import Any
 
@@ -34,9 +33,6 @@ from daemon.tls import make_tls
 
 _SET_DEATH_SIGNAL = 1
 """Source: prctl(2), PR_SET_PDEATHSIG."""
-
-_LOAD_S = 120
-"""So long may the daemon load. Source: TimeoutStartSec= of the unit."""
 
 _TRIM_EVERY_S = 10.0
 """To map again what was given back costs about as much as one request in so many seconds."""
@@ -73,21 +69,11 @@ class ContractWorker(PatientWorker):
     def load_wsgi(self) -> None:
         """Make the application: seconds, or longer on a GPU."""
         _MANAGER.tell("STATUS=loading keys and engines")
-        over = threading.Event()
-        threading.Thread(target=self._live_until, args=(over,), name="loading", daemon=True).start()
         try:
             super().load_wsgi()
         except SystemExit:
             _MANAGER.tell("STATUS=refuses to serve: the journal says why, and what to do")
             raise
-        finally:
-            over.set()
-
-    def _live_until(self, over: threading.Event) -> None:
-        """Tell the master that this worker lives: it would take one that loads for longer than `timeout` for hung."""
-        until_s = time.monotonic() + _LOAD_S
-        while not over.wait(1) and time.monotonic() < until_s:
-            self.tmp.notify()
 
     def run(self) -> None:
         """Serve; the service manager hears of it now that the engines are loaded and proven."""
