@@ -4,7 +4,7 @@ gunicorn's own gives a thread to each new connection before it has said anything
 waits for a peer to hang up in the one loop that serves everybody. Here
 
 - a connection costs a thread from its first byte on, and at the limit the one that has been silent longest makes room,
-  but for a newcomer, which has a moment to say something;
+  but for newcomers, which have a moment to say something while they are few;
 - a request that does not arrive in time is read no further, and one that trickles not even so long while others wait;
 - hanging up is left to the peer for a moment, beside everything else;
 - where the device has no descriptor left for a connection, it waits in the kernel, and the worker lives on.
@@ -221,17 +221,16 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
     def _let_one_go(self) -> None:
         """Close the connection that has been silent longest: one that is parted with, that never asked, or that did.
 
-        Newcomers come last while they are few; a crowd of them makes room before a terminal that asked.
+        Newcomers are waited for while they are few; a crowd of them makes room before a terminal that asked.
         """
         newcomers_until_s = time.monotonic() + self.cfg.keepalive - _FIRST_BYTE_S
         unheard = [conn for conn in self.pending_conns if not _has_something(conn.sock)]
-        crowd = len(unheard) > len(self.keepalived_conns)
+        crowd = len(unheard) > self.worker_connections // 2
         never_asked = [conn for conn in unheard if crowd or conn.timeout < newcomers_until_s]
         for conns, among in (
             (self._parting, self._parting),
             (self.pending_conns, never_asked),
             (self.keepalived_conns, self.keepalived_conns),
-            (self.pending_conns, unheard),
         ):
             silent = next((conn for conn in among if not _has_something(conn.sock)), None)
             if silent is not None:

@@ -41,7 +41,7 @@ def test_whole_run_measures_every_contender_and_every_promise(
     assert all(row["per s"] > 0 and row["p99"] >= row["p50"] > 0 and row["processor ms"] > 0 for row in contenders)
     figures = {row["figure"]: row["measured"] for row in by_title["Figures"]}
     assert {OPENCV_FULL, OPENCV_SMALL} <= {name.partition(" / ")[2].partition(",")[0] for name in figures}
-    assert figures["start to ready, median of seconds"] > 0
+    assert figures["seconds from start to ready, median"] > 0
     assert [row["offered"] for row in by_title["Open loop"]] == ["30%", "50%", "70%", "85%", "100%", "120%", "150%"]
     assert {row["failed"] for row in by_title["Open loop"]} == {0}
     assert plot.read_text().startswith("<?xml")
