@@ -144,8 +144,8 @@ def _rotate_kek(args: argparse.Namespace, config: Config) -> int:
     with store.locked():  # to the end: another rotation could make a next key over the one that is just used
         next_kek = keeper.next(store.opened().kek)
         if next_kek is None:
-            then = {"next": "restart the daemon, then run this again"}
-            show({"made": "the next key-encryption key", **then}, args.json)
+            made = {"made": "the next key-encryption key", "next": "restart the daemon, then run this again"}
+            show(made, args.json)
             return NEEDS_DOING
         store.change(Operation("rotate-kek"), resealing(next_kek), next_kek)
         restarts = keeper.keep_only(next_kek)

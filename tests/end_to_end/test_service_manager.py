@@ -20,6 +20,7 @@ from tests.conftest import Site
 from tests.end_to_end.conftest import soon
 from tests.end_to_end.contract import FIRST, SECOND, check_refused
 from tests.running_daemon import FORM, RunningDaemon, ask
+from tools.benchmark.processes import tree
 
 LOADING, SERVING = "STATUS=loading keys and engines", "STATUS=serving: keys opened, engines proven"
 
@@ -179,8 +180,7 @@ def _told_of_the_stop(manager: Manager) -> bool:
 
 def test_a_stop_before_it_loads_is_no_failure(site: Site) -> None:
     with _begun(site, "stopped") as (_, daemon):
-        children = Path(f"/proc/{daemon.process.pid}/task/{daemon.process.pid}/children")
-        while not children.read_text():
+        while not tree(daemon.process.pid)[1:]:
             pass
         daemon.process.terminate()
         assert daemon.process.wait(20) == 0  # server.grace_s, 30, is what a worker gets that has not heard of it
@@ -207,8 +207,7 @@ def test_a_worker_that_loads_for_longer_than_a_hung_one_may_stand_still_is_let_b
     daemon = RunningDaemon(config, tmp_path / "slow.log", {"GUNICORN_CMD_ARGS": "--timeout 2"})
     daemon.begin()
     try:
-        children = Path(f"/proc/{daemon.process.pid}/task/{daemon.process.pid}/children")
-        assert soon(children.read_text)
+        assert soon(lambda: tree(daemon.process.pid)[1:])
         worker = daemon.worker
         time.sleep(6)
         kek.write_bytes(content)
